@@ -1,0 +1,1 @@
+"""The answers: read models worked out from the log, and worked out again at will."""

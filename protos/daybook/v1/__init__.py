@@ -1,0 +1,1 @@
+"""The generated contract, version 1."""

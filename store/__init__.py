@@ -1,0 +1,1 @@
+"""The log: what happened is appended and read; nothing in it is changed or removed."""
