@@ -38,7 +38,7 @@ lint: install
 	@$(BIN)/mypy
 
 contract: install $(TOOLS)/.installed
-	@$(TOOLS)/bin/python protos/generate.py --check
+	@$(TOOLS)/bin/python protos/check.py --buf $(BIN)/buf
 
 format: install ## put code and contract into the house's form
 	@$(BIN)/ruff format .

@@ -1,1 +1,1 @@
-"""What a caller of daybook needs: the generated contract in `daybook.v1`, conveniences in `daybook.client`."""
+"""What a caller needs: the generated contract in `daybook.v1`, conveniences in `daybook.client`."""
