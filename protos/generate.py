@@ -29,7 +29,7 @@ def generate(into: Path) -> None:
     protoc(
         CONTRACT,
         f"--grpc_python_out={into}",
-        f"--mypy_grpc_out=quiet,generate_concrete_servicer_stubs:{into}",
+        f"--mypy_grpc_out=quiet:{into}",
         only=re.compile(r"^service ", re.MULTILINE),
     )
 
