@@ -1,0 +1,124 @@
+"""What is wrong with a request: every finding names the field, the rule and what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+SHOWN_MAX = 80  # characters of a caller's own text that a finding repeats
+
+
+class Rule(Enum):
+    """The rules of the book; the name is stable, the value is what a finding says."""
+
+    REQUIRED = "required, and not set"
+    UNKNOWN_FIELD = "unknown field {field}; nothing of it was understood"
+    TOO_LONG = "at most {limit} characters; has {length}"
+    TOO_MANY = "at most {limit}; has {count}"
+    CHARACTERS = "control characters and lone surrogates are not allowed"
+    KEY_CHARACTERS = "letters, digits, '_', '-' and '.' only, beginning with a letter or digit; is {value}"
+    DECIMAL = "a decimal number such as 1234.50, of at most 40 characters and without exponent; is {value}"
+    TOO_FINE = "at most {limit} decimals; has {count}"
+    TOO_LARGE = "at most {limit} digits before the decimal point"
+    FINER_THAN_CURRENCY = "{currency} has {decimals} decimals and nothing is rounded; is {value}"
+    OUT_OF_RANGE = "between {least} and {most}; is {value}"
+    DATE = "a full calendar date with year, month and day; is {value}"
+    UUID_TEXT = "a UUID such as 6f1f7a0e-6d0c-5b0a-8f0e-2b7d3c1a9e55; is {value}"
+    ENUM = "one of {have}; is {value}"
+    POSITION = "a position answered by this service; is {value}"
+    PAGE_TOKEN = "a page token answered for the same filter; is {value}"
+    MASK = "no field {field} (have: {have})"
+    CURRENCY = "an ISO 4217 code in capitals, such as EUR; is {value}"
+    TIME_ZONE = "an IANA time zone such as Europe/Berlin; is {value}"
+    DUPLICATE = "{value} stands here already, at {first}"
+    ENDS_BEFORE_START = "not before {start}; is {end}"
+    NO_SUCH_ADDRESS_GROUP = "no address group {value} in this invoice (have: {have})"
+    NO_SUCH_ENTRY = "no {kind} {value} (have: {have})"
+    NOT_ACTIVE = "{kind} {value} is {status}; only an active one can be used"
+    NO_DEFAULT = "not set, and the settings have no default {kind}"
+    NO_DUE_DATE = "needed: there is no payment term to work it out from, named or by default"
+    DUE_DATE_NOT_FUTURE = "after {today}, where there is no payment term, named or by default; is {value}"
+    LINES_REQUIRED = "at least one line"
+    DRAFT_OR_POSTED = "an invoice is ingested as draft or posted; is {value}"
+    STAYS_DRAFT = "a revised invoice stays a draft; is {value}"
+    POSTED_DATE_ON_DRAFT = "only on a posted invoice"
+    TAX_POSTED_ON_DRAFT = "pending or estimated on a draft; is posted"
+    TAX_NOT_POSTED = "posted on a posted invoice; is {value}"
+    CALCULATE_ON_POSTED = "not on a posted invoice: it brings its taxes"
+    TAX_ROWS_WHILE_PENDING = "none while the invoice's tax is pending; has {count}"
+    TAX_ROW_MISSING = "at least one on a taxable line of a posted invoice (treatment {treatment})"
+    TAX_ROW_ON_NONTAXABLE = (
+        "none on a nontaxable line of a posted invoice (treatment {treatment}); has {count}"
+    )
+    NUMBER_MISSING = "a posted invoice brings its number"
+    MIXED_LEGAL_ENTITY = "one invoice, one legal entity: {expected}; is {value}"
+    WRONG_LEGAL_ENTITY = "accounting period {value} belongs to {owner}, the invoice to {expected}"
+    PERIOD_CLOSED = "accounting period {value} is closed"
+    PERIODS_OVERLAP = "overlaps accounting period {other} of the same legal entity ({start} to {end})"
+    KIND_NAME = "set for the kind OTHER, and only for it"
+    REFERENCE_KIND = "a kind where an id is given, and only there"
+    NO_SUCH_MEMO = "no {kind} {value} in this book"
+    BOTH_COORDINATES = "latitude and longitude go together"
+    STILL_USED = "{kind} {value} cannot go: {user} names it"
+    UNIQUE_IDENTIFIER_DIFFERS = "the invoice has {expected}; is {value}"
+    NOT_CHANGEABLE = "only {have} can be changed; is {value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong."""
+
+    path: str
+    rule: Rule
+    facts: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return self.rule.value.format(**self.facts)
+
+
+def shown(value: object) -> str:
+    """A caller's text as a finding repeats it: quoted, short, printable."""
+    text = str(value)
+    quoted = repr(text[:SHOWN_MAX])
+    return quoted if len(text) <= SHOWN_MAX else f"{quoted}…"
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """Names that would have been right, as a finding lists them."""
+    have = sorted(names)
+    if not have:
+        return "none"
+    return ", ".join(name[:SHOWN_MAX] for name in have[:most]) + (", …" if len(have) > most else "")
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects findings; the first one about a path keeps the later ones from repeating it."""
+
+    found: dict[str, Finding] = field(default_factory=dict)
+
+    def add(self, path: str, rule: Rule, **facts: object) -> None:
+        if path not in self.found:
+            self.found[path] = Finding(path, rule, {name: str(value) for name, value in facts.items()})
+
+    def __contains__(self, path: str) -> bool:
+        return path in self.found
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.found.values())
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+
+class Malformed(Exception):
+    """A request breaks rules that need nothing but the request and the reference data to see."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = tuple(findings)
+        first = self.findings[0]
+        super().__init__(f"{len(self.findings)} findings, first: {first.path}: {first}")

@@ -1,0 +1,265 @@
+"""What happens to an invoice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    DRAFT = "DRAFT"
+    POSTED = "POSTED"
+    CANCELED = "CANCELED"
+    VOIDED = "VOIDED"
+
+
+class TaxStatus(StrEnum):
+    PENDING = "PENDING"
+    ESTIMATED = "ESTIMATED"
+    POSTED = "POSTED"
+
+
+class ReferenceKind(StrEnum):
+    ORDER = "ORDER"
+    DEBIT_MEMO = "DEBIT_MEMO"
+    CREDIT_MEMO = "CREDIT_MEMO"
+    OPPORTUNITY = "OPPORTUNITY"
+    ORDER_SUMMARY = "ORDER_SUMMARY"
+    QUOTE = "QUOTE"
+    OTHER = "OTHER"
+
+
+class LineReferenceKind(StrEnum):
+    ORDER_ITEM = "ORDER_ITEM"
+    ORDER_ITEM_ADJUSTMENT = "ORDER_ITEM_ADJUSTMENT"
+    ORDER_ITEM_DETAIL = "ORDER_ITEM_DETAIL"
+    ORDER_ITEM_SUMMARY = "ORDER_ITEM_SUMMARY"
+    QUOTE_LINE_ITEM = "QUOTE_LINE_ITEM"
+    QUOTE_LINE_DETAIL = "QUOTE_LINE_DETAIL"
+    DEBIT_MEMO_LINE = "DEBIT_MEMO_LINE"
+    OTHER = "OTHER"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What an invoice was made from."""
+
+    kind: ReferenceKind
+    id: str
+    system: str = ""
+    kind_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LineReference:
+    """What a line was made from, and its order."""
+
+    kind: LineReferenceKind | None = None
+    id: str = ""
+    order_id: str = ""
+    system: str = ""
+    kind_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The system that an invoice was imported from."""
+
+    system: str
+    id: str = ""
+
+
+# Personal data. Kept apart from the log, which holds only a commitment to it; None in an event means: erased.
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderTexts:
+    account_name: str = ""
+    bill_to_contact_name: str = ""
+    owner_name: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    street: str = ""
+    city: str = ""
+    postal_code: str = ""
+    latitude: Decimal | None = None
+    longitude: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineTexts:
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaxTexts:
+    """Descriptions of tax rows, in their order; empty where none has one."""
+
+    descriptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """An invoice without its lines and addresses: as sent, with defaults filled in."""
+
+    account_id: str
+    bill_to_contact_id: str
+    invoice_date: date
+    due_date: date
+    currency: str
+    legal_entity_id: str
+    tax_status: TaxStatus
+    payment_term_id: str = ""
+    accounting_period_id: str = ""
+    invoice_number: str = ""
+    reference: Reference | None = None
+    source: Source | None = None
+    purchase_order_number: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    owner_id: str = ""
+    billing_address: str = ""
+    shipping_address: str = ""
+    ship_from_address: str = ""
+    should_calculate_tax: bool = False
+    defaulted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDrafted:
+    """Stands first in every invoice."""
+
+    unique_identifier: str
+    header: Header
+    fingerprint: str
+    today: date  # where the legal entity is
+    reference_position: int  # of the reference data that it was decided with
+    size: int  # events of this append in the invoice's stream, this one included
+    personal: HeaderTexts | None = HeaderTexts()
+
+
+@dataclass(frozen=True, slots=True)
+class AddressGroupAssigned:
+    group: str
+    state: str
+    country: str
+    personal: Place | None = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class LineAdded:
+    number: int
+    name: str
+    start_date: date
+    end_date: date
+    quantity: Decimal
+    unit_price: Decimal
+    charge: Decimal  # without tax, verbatim
+    billing_address: str
+    shipping_address: str
+    tax_treatment_id: str
+    taxable: bool
+    tax_status: TaxStatus
+    ship_from_address: str = ""
+    accounting_period_id: str = ""
+    product_id: str = ""
+    product_name: str = ""
+    usage_product_id: str = ""
+    usage_based: bool = False
+    usage_overage_quantity: Decimal | None = None
+    unit_of_measure_id: str = ""
+    unit_of_measure_name: str = ""
+    reference: LineReference | None = None
+    personal: LineTexts | None = LineTexts()
+
+
+@dataclass(frozen=True, slots=True)
+class TaxRow:
+    """One tax on one line. Amounts are in the invoice's currency; the rate is as it was brought."""
+
+    transaction_number: str
+    amount: Decimal
+    rate: Decimal
+    name: str
+    code: str
+    effective_date: date
+    document_number: str
+    exempt_amount: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class TaxImported:
+    """The sender brought the taxes of a line."""
+
+    line: int
+    rows: tuple[TaxRow, ...]
+    personal: TaxTexts | None = TaxTexts()
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicePosted:
+    """The invoice is final. An import brings its own number and date."""
+
+    number: str
+    posted_date: date
+    imported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceRevised:
+    """The content is replaced: the address groups, lines and taxes that follow are all there are."""
+
+    header: Header
+    fingerprint: str
+    today: date
+    reference_position: int
+    size: int
+    request_id: str = ""
+    personal: HeaderTexts | None = HeaderTexts()
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptionTexts:
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceUpdated:
+    """What may change at any time has changed: `changed` names the fields that are meant."""
+
+    changed: tuple[str, ...]
+    labels: dict[str, str] = field(default_factory=dict)
+    reference: Reference | None = None
+    request_id: str = ""
+    personal: DescriptionTexts | None = DescriptionTexts()
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceCanceled:
+    """The draft was given up."""
+
+
+Event = (
+    InvoiceDrafted
+    | AddressGroupAssigned
+    | LineAdded
+    | TaxImported
+    | InvoicePosted
+    | InvoiceRevised
+    | InvoiceUpdated
+    | InvoiceCanceled
+)
+EVENTS: tuple[type, ...] = (
+    InvoiceDrafted,
+    AddressGroupAssigned,
+    LineAdded,
+    TaxImported,
+    InvoicePosted,
+    InvoiceRevised,
+    InvoiceUpdated,
+    InvoiceCanceled,
+)
