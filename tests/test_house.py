@@ -126,11 +126,8 @@ def the_domain_knows_no_world(module: Module) -> Iterator[str]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.AsyncFunctionDef | ast.Await):
             yield "the domain does not wait"
-        if (
-            isinstance(node, ast.Attribute | ast.Name)
-            and getattr(node, "attr", getattr(node, "id", "")) in CLOCKS
-        ):
-            yield "clock and chance are arguments"
+        if isinstance(node, ast.Call) and CHANCE.search(called := ast.unparse(node.func)):
+            yield f"{called} in line {node.lineno}: clock and chance are arguments"
 
 
 def money_never_meets_a_float(module: Module) -> Iterator[str]:
