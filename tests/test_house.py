@@ -53,7 +53,7 @@ WORLD = set(
     " socket sqlite3 ssl subprocess sys tempfile threading time urllib".split()
 )
 CHANCE = re.compile(r"\b(date(time)?\.(now|today|utcnow)|uuid[14])$")
-CONCRETE = {"store.postgres", "store.embedded", "store.group_commit", "projections.runner"}
+CONCRETE = {"store.postgres", "store.embedded", "store.memory", "store.group_commit", "projections.runner"}
 BUILDERS = {"service/bootstrap.py"}
 SQL = re.compile(
     r"\b(SELECT\s.+\sFROM|INSERT INTO|UPDATE\s.+\sSET|DELETE FROM|(CREATE|ALTER|DROP) TABLE)\b", re.DOTALL
