@@ -50,7 +50,7 @@ protos: $(TOOLS)/.installed ## write the generated code beside the contract
 
 $(VENV)/.installed: pyproject.toml protos/pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "daybook needs Python 3.11 or newer on the path" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing into $(VENV)"
 	@$(BIN)/python -m pip install -q -c constraints.txt hatchling
 	@$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ./protos -e '.[dev]'
@@ -58,6 +58,6 @@ $(VENV)/.installed: pyproject.toml protos/pyproject.toml constraints.txt
 
 $(TOOLS)/.installed: protos/tools.txt
 	@test -n "$(PYTHON)" || { echo "daybook needs Python 3.11 or newer on the path" >&2; exit 1; }
-	@test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(TOOLS)
 	@$(TOOLS)/bin/python -m pip install -q --only-binary :all: -r protos/tools.txt
 	@touch $@
