@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
+from heapq import nsmallest
 
 SHOWN_MAX = 80  # characters of a caller's own text that a finding repeats
+LISTED_MAX = 12  # names that would have been right
+KEPT_MAX = 1_000  # findings of a request that are told
+COUNTED_MAX = 100_000  # findings of a request after which nobody looks further
 
 
 class Rule(Enum):
@@ -21,6 +25,7 @@ class Rule(Enum):
     DECIMAL = "a decimal number such as 1234.50, of at most 40 characters and without exponent; is {value}"
     TOO_FINE = "at most {limit} decimals; has {count}"
     TOO_LARGE = "at most {limit} digits before the decimal point"
+    TOTAL_TOO_LARGE = "the amounts, without their signs, come to more than {limit} digits before the decimal point"
     FINER_THAN_CURRENCY = "{currency} has {decimals} decimals and nothing is rounded; is {value}"
     OUT_OF_RANGE = "between {least} and {most}; is {value}"
     DATE = "a full calendar date with year, month and day; is {value}"
@@ -84,35 +89,65 @@ def shown(value: object) -> str:
     return quoted if len(text) <= SHOWN_MAX else f"{quoted}…"
 
 
-def listed(names: Iterable[str], most: int = 12) -> str:
+def listed(names: Iterable[str], most: int = LISTED_MAX) -> str:
     """Names that would have been right, as a finding lists them."""
-    have = sorted(names)
+    have = nsmallest(most + 1, names)
     if not have:
         return "none"
     return ", ".join(name[:SHOWN_MAX] for name in have[:most]) + (", …" if len(have) > most else "")
 
 
-@dataclass(slots=True)
-class Findings:
-    """Collects findings; the first one about a path keeps the later ones from repeating it."""
+class Have:
+    """Names that would have been right, put into words once, and only when a finding needs them."""
 
-    found: dict[str, Finding] = field(default_factory=dict)
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = names
+        self._words = ""
+
+    def __str__(self) -> str:
+        self._words = self._words or listed(self._names)
+        return self._words
+
+
+class Findings:
+    """Collects findings; the first one about a path keeps later ones from repeating it.
+
+    Keeps the first `KEPT_MAX` and counts on to `COUNTED_MAX`; what is `full` need not be looked at further.
+    """
+
+    __slots__ = ("_kept", "_paths")
+
+    def __init__(self, kept: Iterable[Finding] = (), paths: Iterable[str] = ()) -> None:
+        self._kept = list(kept)
+        self._paths = set(paths)
+
+    def copy(self) -> Findings:
+        return Findings(self._kept, self._paths)
 
     def add(self, path: str, rule: Rule, **facts: object) -> None:
-        if path not in self.found:
-            self.found[path] = Finding(path, rule, {name: str(value) for name, value in facts.items()})
+        if self.full or path in self._paths:
+            return
+        self._paths.add(path)
+        if len(self._kept) < KEPT_MAX:
+            self._kept.append(Finding(path, rule, {name: str(value) for name, value in facts.items()}))
+
+    @property
+    def count(self) -> int:
+        """How many there are, whether kept or not."""
+        return len(self._paths)
+
+    @property
+    def full(self) -> bool:
+        return len(self._paths) >= COUNTED_MAX
 
     def __contains__(self, path: str) -> bool:
-        return path in self.found
+        return path in self._paths
 
     def __iter__(self) -> Iterator[Finding]:
-        return iter(self.found.values())
-
-    def __len__(self) -> int:
-        return len(self.found)
+        return iter(self._kept)
 
     def __bool__(self) -> bool:
-        return bool(self.found)
+        return bool(self._paths)
 
 
 class Malformed(Exception):
@@ -120,5 +155,6 @@ class Malformed(Exception):
 
     def __init__(self, findings: Findings) -> None:
         self.findings = tuple(findings)
+        self.count = findings.count
         first = self.findings[0]
-        super().__init__(f"{len(self.findings)} findings, first: {first.path}: {first}")
+        super().__init__(f"{self.count} findings, first: {first.path}: {first}")
