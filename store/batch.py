@@ -1,0 +1,193 @@
+"""A batch: what arrived together, set against the heads of its streams, becomes rows; pure, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from . import chain
+from .codec import Codec, Encoded, accompanying
+from .log import Appended, Conflict, DeadlineExceeded, Meta, OutcomeUnknown, Series, Write
+
+
+class Head(NamedTuple):
+    """The last event of a stream: its version and digest."""
+
+    version: int
+    digest: str
+
+
+class Row(NamedTuple):
+    """One event on its way into the log, with its chain link and everything but its position."""
+
+    stream: UUID
+    version: int
+    topic: str
+    state: bytes
+    salt: bytes | None
+    body: bytes | None
+
+
+class Prepared(NamedTuple):
+    """A write whose events are encoded."""
+
+    stream: UUID
+    expected: int
+    events: Sequence[Encoded]
+
+
+BEGINNING = Head(0, "")
+Prepare = Callable[[Sequence[Write]], Sequence[Prepared]]
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One append on its way; `sent` is its last row, from when on its rows may be in the log."""
+
+    writes: Sequence[Prepared]
+    series: Series | None
+    accompanying: bytes
+    caller: str
+    answer: asyncio.Future[Appended]
+    sent: Row | None = None
+
+    @property
+    def left(self) -> bool:
+        """The caller has given up, or has been answered."""
+        return self.answer.done()
+
+    @property
+    def streams(self) -> Iterable[UUID]:
+        if self.series is not None:
+            yield self.series.stream
+        for write in self.writes:
+            yield write.stream
+
+    @property
+    def size(self) -> int:
+        return sum(len(event.data) for write in self.writes for event in write.events)
+
+    def succeed(self, position: int, recorded: datetime) -> None:
+        if not self.answer.done():
+            self.answer.set_result(Appended(position, recorded))
+
+    def fail(self, error: BaseException) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def expire(self) -> None:
+        self.fail(OutcomeUnknown() if self.sent else DeadlineExceeded())
+
+
+def request(codec: Codec, writes: Sequence[Write], series: Series | None, meta: Meta, caller: str) -> Request:
+    """An append, encoded in its caller's time."""
+    if series is None and not any(write.events for write in writes):
+        raise ValueError("nothing to append")
+    answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+    return Request(prepare(codec, writes), series, accompanying(meta), caller, answer)
+
+
+def prepare(codec: Codec, writes: Sequence[Write]) -> Sequence[Prepared]:
+    return [Prepared(w.stream, w.expected, [codec.encode(event) for event in w.events]) for w in writes]
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What becomes of a batch: rows, refusals, what waits for the next; `missing` heads are to be read."""
+
+    accepted: list[tuple[Request, list[Row]]] = field(default_factory=list)
+    refused: list[tuple[Request, Exception]] = field(default_factory=list)
+    deferred: list[Request] = field(default_factory=list)
+    missing: set[UUID] = field(default_factory=set)
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for _, rows in self.accepted for row in rows]
+
+
+def settle(
+    requests: Iterable[Request], heads: Mapping[UUID, Head], recorded: datetime, prepare: Prepare
+) -> Settlement:
+    """Set every request against the heads. One that disagrees costs the others nothing.
+
+    A stream that an earlier request has written is left to the next batch; only a series goes on.
+    """
+    tips: dict[UUID, Row] = {}
+    settlement = Settlement()
+    stamp = recorded.isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
+    for request in requests:
+        placing = _Placing(request, heads, tips, stamp)
+        try:
+            placing.place(prepare)
+        except _Missing as missing:
+            settlement.missing.add(missing.stream)
+        except _Taken:
+            settlement.deferred.append(request)
+        except Exception as error:
+            settlement.refused.append((request, error))
+        else:
+            settlement.accepted.append((request, placing.rows))
+            tips.update(placing.tips)
+    return settlement
+
+
+class _Missing(Exception):
+    def __init__(self, stream: UUID) -> None:
+        self.stream = stream
+
+
+class _Taken(Exception):
+    pass
+
+
+class _Placing:
+    """One request, set on top of what the batch holds so far."""
+
+    def __init__(
+        self, request: Request, heads: Mapping[UUID, Head], before: Mapping[UUID, Row], stamp: bytes
+    ) -> None:
+        self.rows: list[Row] = []
+        self.tips: dict[UUID, Row] = {}
+        self._request = request
+        self._heads = heads
+        self._before = before
+        self._stamp = stamp
+
+    def place(self, prepare: Prepare) -> None:
+        series = self._request.series
+        for write in self._request.writes:
+            self._put(write)
+        if series is not None:
+            for write in prepare(series.numbered(self._head(series.stream).version)):
+                self._put(write)
+
+    def _put(self, write: Prepared) -> None:
+        head = self._head(write.stream)
+        if head.version != write.expected:
+            raise Conflict(write.stream)
+        for event in write.events:
+            state = event.state(self._stamp, self._request.accompanying, head.digest)
+            row = Row(write.stream, head.version + 1, event.topic, state, event.salt, event.body)
+            head = Head(row.version, chain.digest(row.stream, row.version, row.topic, state))
+            self.rows.append(row)
+            self.tips[write.stream] = row
+
+    def _head(self, stream: UUID) -> Head:
+        tip = self.tips.get(stream) or self._of_the_batch(stream)
+        if tip is not None:
+            return Head(tip.version, chain.digest(tip.stream, tip.version, tip.topic, tip.state))
+        head = self._heads.get(stream)
+        if head is None:
+            raise _Missing(stream)
+        return head
+
+    def _of_the_batch(self, stream: UUID) -> Row | None:
+        tip = self._before.get(stream)
+        series = self._request.series
+        if tip is not None and (series is None or series.stream != stream):
+            raise _Taken()
+        return tip

@@ -1,0 +1,132 @@
+"""Many callers, one commit: what arrives during a write is the next batch, and no timer decides."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from .batch import Request
+from .log import Appended, DeadlineExceeded, OutcomeUnknown, Overloaded, Unavailable
+
+logger = logging.getLogger(__name__)
+
+APPEND_SECONDS_MAX = 60.0  # for callers who name no deadline
+RETRY_SECONDS_MIN = 0.1
+RETRY_SECONDS_MAX = 5.0
+MEBI = 1 << 20
+
+Commit = Callable[[Sequence[Request]], Awaitable[Sequence[Request]]]
+"""Writes a batch and answers its requests, all but those it returns: they stand first in the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may wait to be written, and how much is written at once."""
+
+    queued: int = 4096
+    queued_per_caller: int = 1024
+    queued_bytes: int = 256 * MEBI
+    batch: int = 256
+    batch_bytes: int = 8 * MEBI
+
+
+class GroupCommit:
+    """The queue and the one task that writes. A caller can leave the queue, but never stop a commit."""
+
+    def __init__(self, commit: Commit, limits: Limits) -> None:
+        self._commit = commit
+        self._limits = limits
+        self._queue: dict[Request, int] = {}  # in order of arrival, with sizes
+        self._first: list[Request] = []
+        self._bytes = 0
+        self._callers: Counter[str] = Counter()
+        self._writer: asyncio.Task[None] | None = None
+        self._seconds = 0.0
+        self._closing = False
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    async def submit(self, request: Request, deadline: float | None) -> Appended:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + APPEND_SECONDS_MAX if deadline is None else deadline
+        if until <= loop.time():
+            raise DeadlineExceeded()
+        size = request.size
+        self._admit(request, size)
+        self._enter(request, size)
+        expiry = loop.call_at(until, request.expire)
+        try:
+            return await request.answer
+        finally:
+            expiry.cancel()
+            self._leave(request)
+
+    async def close(self) -> None:
+        """Refuse what comes; return when all that waited has its answer."""
+        self._closing = True
+        if self._writer is not None:
+            await asyncio.shield(self._writer)
+
+    def _admit(self, request: Request, size: int) -> None:
+        if self._closing:
+            raise Unavailable("the log is being closed")
+        of_caller = self._callers[request.caller] if request.caller else 0
+        if (
+            len(self._queue) >= self._limits.queued
+            or of_caller >= self._limits.queued_per_caller
+            or (self._bytes and self._bytes + size > self._limits.queued_bytes)
+        ):
+            raise Overloaded(self._retry_after())
+
+    def _retry_after(self) -> float:
+        batches = 1 + len(self._queue) / self._limits.batch
+        return min(max(RETRY_SECONDS_MIN, batches * self._seconds), RETRY_SECONDS_MAX)
+
+    def _enter(self, request: Request, size: int) -> None:
+        self._queue[request] = size
+        self._bytes += size
+        self._callers[request.caller] += 1
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._run(), name="writer")
+
+    def _leave(self, request: Request) -> None:
+        self._bytes -= self._queue.pop(request, 0)
+        self._callers[request.caller] -= 1
+        if not self._callers[request.caller]:
+            del self._callers[request.caller]
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while batch := self._take():
+                started = loop.time()
+                self._first = [request for request in await self._write(batch) if not request.left]
+                self._seconds = loop.time() - started
+        finally:
+            self._writer = None
+
+    def _take(self) -> list[Request]:
+        """The next batch: those that were put off, then as many as fit; all of them leave the queue."""
+        batch, self._first = self._first, []
+        size = sum(request.size for request in batch)
+        for request, bytes_ in list(self._queue.items()):
+            if batch and (len(batch) >= self._limits.batch or size + bytes_ > self._limits.batch_bytes):
+                break
+            batch.append(request)
+            size += bytes_
+            self._bytes -= self._queue.pop(request)
+        return batch
+
+    async def _write(self, batch: Sequence[Request]) -> Sequence[Request]:
+        try:
+            return await self._commit(batch)
+        except Exception:
+            logger.exception("a batch of %d appends failed", len(batch))
+            for request in batch:
+                request.fail(OutcomeUnknown() if request.sent else Unavailable("the batch failed"))
+            return ()

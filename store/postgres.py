@@ -1,0 +1,191 @@
+"""PostgresLog: the log in PostgreSQL, appended to in turns by one writer per process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from psycopg import sql
+
+from .batch import request
+from .bell import Bell
+from .codec import Codec
+from .group_commit import GroupCommit, Limits
+from .listener import HEAD, listen
+from .log import Appended, History, LogIdentity, Meta, Recorded, Series, Stored, Write
+from .memory import Clock, now
+from .migrate import check
+from .reader import READ_SECONDS_MAX, Readers, reading
+from .session import INT8, UUID_, UUIDS, Call, Session, Statement, int8, uuids
+from .writer import Writer
+
+READERS_MAX = 4
+CLOCK_DIFFERENCE_MAX = timedelta(seconds=1)
+VERSION_MAX = 2**63 - 1
+
+IDENTITY = Statement("identity", "SELECT log_id, epoch FROM daybook.identity")
+DATABASE_CLOCK = Statement("clock", "SELECT clock_timestamp()")
+LAST_RECORDED = Statement(
+    "last_recorded",
+    """
+    SELECT (convert_from(state, 'UTF8')::json -> 'meta' ->> 'recorded')::timestamptz
+    FROM daybook.events ORDER BY notification_id DESC LIMIT 1
+    """,
+)
+READ = Statement(
+    "read",
+    """
+    SELECT event.notification_id, event.originator_id, event.originator_version, event.topic, event.state,
+        personal.body
+    FROM daybook.events AS event
+    LEFT JOIN daybook.personal AS personal
+        ON personal.stream = event.originator_id AND personal.version = event.originator_version
+    WHERE event.originator_id = $1 AND event.originator_version <= $2
+    ORDER BY event.originator_version
+    """,
+    [UUID_, INT8],
+)
+READ_MANY = Statement(
+    "read_many",
+    """
+    SELECT event.notification_id, event.originator_id, event.originator_version, event.topic, event.state,
+        personal.body
+    FROM daybook.events AS event
+    LEFT JOIN daybook.personal AS personal
+        ON personal.stream = event.originator_id AND personal.version = event.originator_version
+    WHERE event.originator_id = ANY ($1)
+    ORDER BY event.originator_id, event.originator_version
+    """,
+    [UUIDS],
+)
+FEED = """
+    SELECT event.notification_id, event.originator_id, event.originator_version, event.topic, event.state,
+        personal.body
+    FROM daybook.events AS event
+    LEFT JOIN daybook.personal AS personal
+        ON personal.stream = event.originator_id AND personal.version = event.originator_version
+    WHERE event.notification_id > $1 {of_topics}
+    ORDER BY event.notification_id
+    LIMIT $2
+"""
+
+
+class ClockDiffers(Exception):
+    """This machine's clock and the database's are too far apart to say when something was recorded."""
+
+
+class PostgresLog:
+    """The log of one database. Open it with `open_log`, and close it."""
+
+    def __init__(
+        self, dsn: str, *, codec: Codec, identity: LogIdentity, writer: Writer, bell: Bell, limits: Limits
+    ) -> None:
+        self.identity = identity
+        self._codec = codec
+        self._writer = writer
+        self._bell = bell
+        self._commits = GroupCommit(writer.commit, limits)
+        self._readers = Readers(dsn, READERS_MAX)
+        self._listener = asyncio.create_task(listen(dsn, bell), name="listener")
+
+    async def __aenter__(self) -> PostgresLog:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def append(
+        self,
+        writes: Sequence[Write],
+        meta: Meta,
+        *,
+        deadline: float | None = None,
+        caller: str = "",
+        series: Series | None = None,
+    ) -> Appended:
+        return await self._commits.submit(request(self._codec, writes, series, meta, caller), deadline)
+
+    async def read(self, stream: UUID, *, upto: int | None = None, deadline: float | None = None) -> History:
+        last = int8(VERSION_MAX if upto is None else upto)
+        rows = await self._readers.ask(Call(READ, (stream.bytes, last)), deadline)
+        return History(stream, [self._codec.decode(Stored(*row)) for row in rows])
+
+    async def read_many(
+        self, streams: Iterable[UUID], *, deadline: float | None = None
+    ) -> Mapping[UUID, History]:
+        recorded: dict[UUID, list[Recorded]] = {stream: [] for stream in streams}
+        for row in await self._readers.ask(Call(READ_MANY, (uuids(list(recorded)),)), deadline):
+            stored = Stored(*row)
+            recorded[stored.stream].append(self._codec.decode(stored))
+        return {stream: History(stream, events) for stream, events in recorded.items()}
+
+    async def feed(self, after: int, limit: int, *, topics: Sequence[str] | None = None) -> Sequence[Stored]:
+        rows = await self._readers.ask(Call(_feed(topics), (int8(after), int8(limit))))
+        return [Stored(*row) for row in rows]
+
+    async def head(self) -> int:
+        [(position,)] = await self._readers.ask(Call(HEAD))
+        return int(position)
+
+    async def wait(self, after: int, timeout: float) -> None:  # noqa: ASYNC109
+        await self._bell.wait(after, timeout)
+
+    async def close(self) -> None:
+        await self._commits.close()
+        self._listener.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._listener
+        self._readers.close()
+        self._writer.close()
+
+
+async def open_log(
+    dsn: str,
+    codec: Codec,
+    *,
+    clock: Clock = now,
+    limits: Limits | None = None,
+    turns: bool = True,
+) -> PostgresLog:
+    """Open the log of a migrated database; raises WrongVersion, ClockDiffers or Unavailable."""
+    async with reading(dsn) as session:
+        await check(session)
+        await _compare_clocks(session, clock)
+        seen = datetime.min.replace(tzinfo=UTC)
+        [[identity], last] = await session.exchange(
+            Call(IDENTITY), Call(LAST_RECORDED), seconds=READ_SECONDS_MAX
+        )
+        for (recorded,) in last:
+            seen = recorded
+    bell = Bell()
+    writer = Writer(dsn, codec, clock=clock, bell=bell, seen=seen, turns=turns)
+    return PostgresLog(
+        dsn,
+        codec=codec,
+        identity=LogIdentity(*identity),
+        writer=writer,
+        bell=bell,
+        limits=limits or Limits(),
+    )
+
+
+async def _compare_clocks(session: Session, clock: Clock) -> None:
+    before = clock()
+    [[(theirs,)]] = await session.exchange(Call(DATABASE_CLOCK), seconds=READ_SECONDS_MAX)
+    after = clock()
+    if theirs < before - CLOCK_DIFFERENCE_MAX or theirs > after + CLOCK_DIFFERENCE_MAX:
+        raise ClockDiffers(f"here it is {after.isoformat()}, in the database {theirs.isoformat()}")
+
+
+def _feed(topics: Sequence[str] | None) -> Statement:
+    """The names stand in the statement: only so can PostgreSQL see that an index over some of them fits."""
+    if topics is None:
+        return Statement("feed", FEED.format(of_topics=""), [INT8, INT8])
+    names = ", ".join(sql.Literal(topic).as_string() for topic in sorted(set(topics)))
+    mark = hashlib.sha256(names.encode()).hexdigest()[:16]
+    statement = FEED.format(of_topics=f"AND event.topic IN ({names})")
+    return Statement(f"feed_{mark}", statement, [INT8, INT8])

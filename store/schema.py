@@ -1,0 +1,43 @@
+"""The registry: every event that there is, under the name and version it is stored by. Names are for ever."""
+
+from __future__ import annotations
+
+from domain import invoice, numbering, reference
+
+from .codec import Codec, Entry
+from .upcasts import UPCASTS
+
+REGISTRY: dict[str, Entry] = {
+    "InvoiceDrafted": Entry(invoice.InvoiceDrafted),
+    "AddressGroupAssigned": Entry(invoice.AddressGroupAssigned),
+    "LineAdded": Entry(invoice.LineAdded),
+    "TaxImported": Entry(invoice.TaxImported),
+    "InvoicePosted": Entry(invoice.InvoicePosted),
+    "InvoiceRevised": Entry(invoice.InvoiceRevised),
+    "InvoiceUpdated": Entry(invoice.InvoiceUpdated),
+    "InvoiceCanceled": Entry(invoice.InvoiceCanceled),
+    "NumberClaimed": Entry(numbering.NumberClaimed),
+    "NumberReleased": Entry(numbering.NumberReleased),
+    "PaymentTermSet": Entry(reference.PaymentTermSet),
+    "LegalEntitySet": Entry(reference.LegalEntitySet),
+    "AccountingPeriodSet": Entry(reference.AccountingPeriodSet),
+    "TaxTreatmentSet": Entry(reference.TaxTreatmentSet),
+    "SettingsSet": Entry(reference.SettingsSet),
+    "ReferenceEntryRemoved": Entry(reference.ReferenceEntryRemoved),
+    "ReferenceDataApplied": Entry(reference.ReferenceDataApplied),
+}
+
+# An index of its own finds these (sql/): a process that starts reads all reference data without the invoices.
+REFERENCE_TOPICS = (
+    "AccountingPeriodSet",
+    "LegalEntitySet",
+    "PaymentTermSet",
+    "ReferenceDataApplied",
+    "ReferenceEntryRemoved",
+    "SettingsSet",
+    "TaxTreatmentSet",
+)
+
+
+def codec() -> Codec:
+    return Codec(REGISTRY, UPCASTS)

@@ -1,0 +1,267 @@
+"""A session: one connection to PostgreSQL, on which several statements make one round trip.
+
+A server that is frozen trips none of its own timeouts, so every exchange has the client's deadline. One that
+does not come back in time is cut off at the socket and never cancelled: cancelling a commit that waits for
+its standby is a false acknowledgement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+from struct import pack
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import Transformer
+from psycopg.pq import DiagnosticField, ExecStatus
+from psycopg.pq.abc import PGresult
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS_MAX = 3.0
+BINARY = pq.Format.BINARY
+INT8, TEXT, UUID_, BYTEA = 20, 25, 2950, 17
+INT8S, TEXTS, UUIDS, BYTEAS = 1016, 1009, 2951, 1001
+
+SESSION = """
+    SET application_name = 'daybook';
+    SET enable_seqscan = off;
+    SET tcp_keepalives_idle = 5;
+    SET tcp_keepalives_interval = 5;
+    SET tcp_keepalives_count = 3;
+"""
+
+
+class Lost(Exception):
+    """The connection is gone, or too slow to be waited for; what was sent may have been done."""
+
+
+class Refused(Exception):
+    """PostgreSQL says no; the transaction is undone and the session lives on."""
+
+    def __init__(self, sqlstate: str, message: str) -> None:
+        super().__init__(f"{message} ({sqlstate})")
+        self.sqlstate = sqlstate
+
+
+class Statement(NamedTuple):
+    """A statement and the types of its parameters; it is prepared where it is first used."""
+
+    name: str
+    sql: str
+    types: Sequence[int] = ()
+
+
+class Call(NamedTuple):
+    """A statement with its parameters in binary form."""
+
+    statement: Statement
+    parameters: Sequence[bytes | None] = ()
+
+
+Rows = list[tuple[Any, ...]]
+
+
+def int8(value: int) -> bytes:
+    return pack(">q", value)
+
+
+def array(of: int, items: Sequence[bytes]) -> bytes:
+    """A one-dimensional array without nulls, as PostgreSQL sends it."""
+    if not items:
+        return pack(">iiI", 0, 0, of)
+    parts = [pack(">iiIii", 1, 0, of, len(items), 1)]
+    for item in items:
+        parts += (pack(">i", len(item)), item)
+    return b"".join(parts)
+
+
+def uuids(values: Sequence[UUID]) -> bytes:
+    return array(UUID_, [value.bytes for value in values])
+
+
+def int8s(values: Sequence[int]) -> bytes:
+    return array(INT8, [pack(">q", value) for value in values])
+
+
+def texts(values: Sequence[str]) -> bytes:
+    return array(TEXT, [value.encode() for value in values])
+
+
+def byteas(values: Sequence[bytes]) -> bytes:
+    return array(BYTEA, values)
+
+
+class Session:
+    """One connection, used by one task at a time."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self._connection = connection
+        self._pg = connection.pgconn
+        self._pg.nonblocking = 1
+        self._transformer = Transformer(connection)
+        self._prepared: set[str] = set()
+        self.warnings: list[str] = []
+        connection.add_notice_handler(self._note)
+
+    @classmethod
+    async def open(cls, dsn: str, settings: str = SESSION, seconds: float = CONNECT_SECONDS_MAX) -> Session:
+        """Connect, or raise Lost within the time given."""
+        try:
+            async with asyncio.timeout(seconds):
+                connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+                await connection.execute(settings.encode())
+        except (psycopg.Error, OSError, TimeoutError) as error:
+            raise Lost(f"cannot connect: {str(error).strip() or 'no answer'}") from error
+        session = cls(connection)
+        session._pg.enter_pipeline_mode()
+        return session
+
+    @property
+    def lost(self) -> bool:
+        return self._pg.status != pq.ConnStatus.OK
+
+    @property
+    def idle(self) -> bool:
+        """No transaction is open."""
+        return self._pg.transaction_status == pq.TransactionStatus.IDLE
+
+    async def prepare(self, *statements: Statement, seconds: float) -> None:
+        unknown = [statement for statement in statements if statement.name not in self._prepared]
+        if unknown:
+            await self._exchange(lambda: self._send_prepare(unknown), seconds)
+            self._prepared.update(statement.name for statement in unknown)
+
+    async def exchange(self, *calls: Call, seconds: float) -> list[Rows]:
+        """Send the calls in one go and return the rows of each.
+
+        Raises Refused when PostgreSQL refuses one (those after it are not run), and Lost in all other cases.
+        """
+        await self.prepare(*(call.statement for call in calls), seconds=seconds)
+        return [self._rows(result) for result in await self._exchange(lambda: self._send(calls), seconds)]
+
+    async def notified(self) -> list[str]:
+        """Wait for notifications and return their payloads."""
+        while True:
+            try:
+                await self._ready()
+                self._pg.consume_input()
+            except (psycopg.Error, OSError) as error:
+                raise Lost(str(error).strip()) from error
+            payloads: list[str] = []
+            while notify := self._pg.notifies():
+                payloads.append(notify.extra.decode())
+            if payloads:
+                return payloads
+
+    def cut(self) -> None:
+        """Give up the connection at once, without a word to the server."""
+        with (
+            contextlib.suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(self._pg.socket)) as wire,
+        ):
+            wire.shutdown(socket.SHUT_RDWR)
+        self._pg.finish()
+
+    def close(self) -> None:
+        self._pg.finish()
+
+    async def _exchange(self, send: Callable[[], None], seconds: float) -> list[PGresult]:
+        self.warnings.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                send()
+                return await self._receive()
+        except Refused:
+            raise
+        except TimeoutError as error:
+            self.cut()
+            raise Lost(f"no answer within {seconds:.1f} s") from error
+        except (psycopg.Error, OSError) as error:
+            self.cut()
+            raise Lost(str(error).strip()) from error
+        except BaseException:
+            self.cut()
+            raise
+
+    def _send_prepare(self, statements: Sequence[Statement]) -> None:
+        for name, sql, types in statements:
+            self._pg.send_prepare(name.encode(), sql.encode(), types)
+        self._pg.pipeline_sync()
+
+    def _send(self, calls: Sequence[Call]) -> None:
+        for statement, parameters in calls:
+            formats = [BINARY] * len(parameters)
+            self._pg.send_query_prepared(statement.name.encode(), parameters, formats, BINARY)
+        self._pg.pipeline_sync()
+
+    async def _receive(self) -> list[PGresult]:
+        """Everything up to the end of the pipeline; the first refusal is raised once all has been read."""
+        results: list[PGresult] = []
+        refused: Refused | None = None
+        while self._pg.flush():
+            await self._ready(to_write=True)
+            self._pg.consume_input()
+        while True:
+            while self._pg.is_busy():
+                await self._ready()
+                self._pg.consume_input()
+            result = self._pg.get_result()
+            if result is None:
+                if self.lost:
+                    raise Lost("the connection was closed")
+            elif result.status == ExecStatus.PIPELINE_SYNC:
+                break
+            elif result.status in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+                results.append(result)
+            elif result.status == ExecStatus.FATAL_ERROR:
+                refused = refused or _refusal(result)
+        if refused is not None:
+            raise refused
+        return results
+
+    async def _ready(self, *, to_write: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        fd = self._pg.socket
+        loop.add_reader(fd, _wake, ready)
+        if to_write:
+            loop.add_writer(fd, _wake, ready)
+        try:
+            await ready
+        finally:
+            loop.remove_reader(fd)
+            if to_write:
+                loop.remove_writer(fd)
+
+    def _rows(self, result: PGresult) -> Rows:
+        if result.status != ExecStatus.TUPLES_OK:
+            return []
+        self._transformer.set_pgresult(result)
+        return self._transformer.load_rows(0, result.ntuples, tuple)
+
+    def _note(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self.warnings.append(notice.message_primary or "")
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _refusal(result: PGresult) -> Refused:
+    """What PostgreSQL says against it; raises Lost when that was its last word on this connection."""
+    sqlstate = (result.error_field(DiagnosticField.SQLSTATE) or b"").decode()
+    message = (result.error_field(DiagnosticField.MESSAGE_PRIMARY) or b"").decode(errors="replace")
+    severity = result.error_field(DiagnosticField.SEVERITY_NONLOCALIZED)
+    if severity != b"ERROR":
+        raise psycopg.OperationalError(message or result.error_message.decode(errors="replace").strip())
+    return Refused(sqlstate, message)

@@ -1,0 +1,143 @@
+"""The shape of events: which fields a class has, what may be left out, what is kept apart."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+LEAVES = (str, int, bool, Decimal, date, datetime, UUID)
+PERSONAL = "personal"
+
+Convert = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The fields of an event's class; `personal` is what is kept apart, `nobody` the empty value of that."""
+
+    of_type: type
+    fields: tuple[Field[Any], ...]
+    hints: dict[str, Any]
+    personal: type | None
+    nobody: Any
+
+    @classmethod
+    def of(cls, event: type) -> Shape:
+        hints = typing.get_type_hints(event)
+        kept_apart = next((f for f in fields(event) if f.name == PERSONAL), None)
+        if kept_apart is None:
+            return cls(event, fields(event), hints, None, None)
+        nobody = _default(kept_apart)
+        if not is_dataclass(nobody) or isinstance(nobody, type):
+            raise TypeError(f"{event.__qualname__}.personal needs an empty default of its class")
+        return cls(event, fields(event), hints, type(nobody), nobody)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(field.name for field in self.fields)
+
+
+def twin_of(event: type) -> Convert:
+    """A function from an event to a Struct that msgspec encodes without the fields that hold nothing."""
+    shape = Shape.of(event)
+    members = sorted(shape.fields, key=_is_optional)
+    twin = msgspec.defstruct(
+        event.__name__,
+        [(f.name, Any, _nothing(f)) if _is_optional(f) else (f.name, Any) for f in members],
+        omit_defaults=True,
+    )
+    converts = [(i, convert) for i, f in enumerate(members) if (convert := _convert(shape.hints[f.name]))]
+    if not members:
+        return lambda _: twin()
+    values = _values([f.name for f in members])
+    if not converts:
+        return lambda event: twin(*values(event))
+
+    def twin_from(event: Any) -> Any:
+        parts = list(values(event))
+        for i, convert in converts:
+            parts[i] = convert(parts[i])
+        return twin(*parts)
+
+    return twin_from
+
+
+def wire_of(shape: Shape) -> type[msgspec.Struct]:
+    """The Struct that an event with personal data is decoded to: as the class, but with the commitment."""
+    members: list[Any] = []
+    for field in shape.fields:
+        if field.name == PERSONAL:
+            members.append((PERSONAL, str | None, None))
+        elif field.default_factory is not MISSING:
+            members.append(
+                (field.name, shape.hints[field.name], msgspec.field(default_factory=field.default_factory))
+            )
+        elif field.default is not MISSING:
+            members.append((field.name, shape.hints[field.name], field.default))
+        else:
+            members.append((field.name, shape.hints[field.name]))
+    return msgspec.defstruct(shape.of_type.__name__, members, kw_only=True)
+
+
+def _values(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) == 1:
+        only = attrgetter(names[0])
+        return lambda event: (only(event),)
+    return attrgetter(*names)
+
+
+def _convert(hint: Any) -> Convert | None:
+    """How a field's value becomes encodable, None when it is; refuses what the stored form does not know."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return _convert_optional(hint, arguments)
+    if origin is tuple and len(arguments) == 2 and arguments[1] is ...:  # noqa: PLR2004
+        return _convert_each(arguments[0])
+    if origin is dict and arguments == (str, str):
+        return None
+    if is_dataclass(hint) and isinstance(hint, type):
+        return twin_of(hint)
+    if isinstance(hint, type) and (hint in LEAVES or issubclass(hint, Enum)):
+        return None
+    raise TypeError(f"the stored form has no {hint}")
+
+
+def _convert_optional(hint: Any, arguments: tuple[Any, ...]) -> Convert | None:
+    some = [argument for argument in arguments if argument is not types.NoneType]
+    if len(some) != 1:
+        raise TypeError(f"the stored form has no union {hint}")
+    convert = _convert(some[0])
+    return convert and (lambda value: None if value is None else convert(value))
+
+
+def _convert_each(hint: Any) -> Convert | None:
+    convert = _convert(hint)
+    return convert and (lambda values: values and [convert(value) for value in values])
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not MISSING else field.default
+
+
+def _is_optional(field: Field[Any]) -> bool:
+    if field.name == PERSONAL:
+        return True
+    default = _default(field)
+    return default is None or default is False or (isinstance(default, str | tuple | dict) and not default)
+
+
+def _nothing(field: Field[Any]) -> Any:
+    default = _default(field)
+    if field.name == PERSONAL:
+        return None
+    return msgspec.field(default_factory=dict) if isinstance(default, dict) else default

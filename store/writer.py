@@ -1,0 +1,333 @@
+"""The writer: batches go into the log in turns, and after any doubt it looks before it writes again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from .batch import BEGINNING, Head, Request, Row, Settlement, prepare, settle
+from .bell import Bell
+from .codec import Codec
+from .log import Conflict, OutcomeUnknown, Unavailable
+from .memory import Clock
+from .session import (
+    BYTEAS,
+    INT8S,
+    SESSION,
+    TEXTS,
+    UUIDS,
+    Call,
+    Lost,
+    Refused,
+    Session,
+    Statement,
+    byteas,
+    int8s,
+    texts,
+    uuids,
+)
+
+logger = logging.getLogger(__name__)
+
+TURN_KEY = 7017848462462  # the advisory lock that every append holds until its commit can be seen
+TURN_SECONDS_MAX = 2.0  # how long PostgreSQL waits for the turn before we look who is still there
+TURN_ANSWER_SECONDS_MAX = 5.0
+COMMIT_SECONDS_MAX = 15.0
+AWAY_SECONDS_MAX = 3.0
+DOUBT_SECONDS_MAX = 20.0
+PAUSE_SECONDS = 0.1
+
+LOCK_NOT_AVAILABLE = "55P03"
+UNIQUE_VIOLATION = "23505"
+
+WRITER_SESSION = f"""
+    {SESSION}
+    SET lock_timeout = '{TURN_SECONDS_MAX}s';
+    SET idle_in_transaction_session_timeout = '{TURN_ANSWER_SECONDS_MAX * 2}s';
+    SET default_transaction_isolation = 'read committed';
+"""
+
+BEGIN = Statement("begin", "BEGIN")
+COMMIT = Statement("commit", "COMMIT")
+ROLLBACK = Statement("rollback", "ROLLBACK")
+TURN = Statement("turn", f"SELECT pg_advisory_xact_lock({TURN_KEY})")
+NO_TURN = Statement("no_turn", "SELECT 1")
+HEADS = Statement(
+    "heads",
+    """
+    SELECT head.originator_id, head.originator_version,
+        daybook.digest(head.originator_id, head.originator_version, head.topic, head.state)
+    FROM unnest($1) AS wanted (stream)
+    CROSS JOIN LATERAL (
+        SELECT originator_id, originator_version, topic, state
+        FROM daybook.events
+        WHERE originator_id = wanted.stream
+        ORDER BY originator_version DESC
+        LIMIT 1
+    ) AS head
+    """,
+    [UUIDS],
+)
+APPEND = Statement(
+    "append",
+    """
+    INSERT INTO daybook.events (originator_id, originator_version, topic, state)
+    SELECT stream, version, topic, state
+    FROM unnest($1, $2, $3, $4) AS row (stream, version, topic, state)
+    RETURNING notification_id
+    """,
+    [UUIDS, INT8S, TEXTS, BYTEAS],
+)
+KEEP_APART = Statement(
+    "keep_apart",
+    """
+    INSERT INTO daybook.personal (stream, version, salt, body)
+    SELECT stream, version, salt, body
+    FROM unnest($1, $2, $3, $4) AS row (stream, version, salt, body)
+    """,
+    [UUIDS, INT8S, BYTEAS, BYTEAS],
+)
+NOTIFY = Statement(
+    "notify",
+    "SELECT pg_notify('daybook', currval('daybook.events_notification_id_seq')::text)",
+)
+READ_BACK = Statement(
+    "read_back",
+    """
+    SELECT event.originator_id, event.originator_version, event.state, event.notification_id
+    FROM unnest($1, $2) AS sent (stream, version)
+    JOIN daybook.events AS event
+        ON event.originator_id = sent.stream AND event.originator_version = sent.version
+    """,
+    [UUIDS, INT8S],
+)
+STANDBYS = Statement("standbys", "SELECT current_setting('synchronous_standby_names') <> ''")
+BARRIER = Statement("barrier", "SELECT pg_logical_emit_message(true, 'daybook', 'barrier')::text")
+
+
+class Writer:
+    """The one task of a process that writes. `turns` is taken out only to prove that a test would notice."""
+
+    def __init__(
+        self, dsn: str, codec: Codec, *, clock: Clock, bell: Bell, seen: datetime, turns: bool = True
+    ) -> None:
+        self._dsn = dsn
+        self._prepare = partial(prepare, codec)
+        self._clock = clock
+        self._bell = bell
+        self._seen = seen
+        self._turn = TURN if turns else NO_TURN
+        self._open: Session | None = None
+
+    async def commit(self, batch: Sequence[Request]) -> Sequence[Request]:
+        """Write a batch and answer its requests; return those that must wait for the next."""
+        return await self._commit(batch, time.monotonic() + AWAY_SECONDS_MAX)
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    async def _commit(self, batch: Sequence[Request], patience: float) -> Sequence[Request]:
+        while requests := _there(batch):
+            try:
+                return await self._write(await self._session(), requests)
+            except Refused as refused:
+                if refused.sqlstate == LOCK_NOT_AVAILABLE:
+                    await self._undo()
+                    continue
+                logger.warning("a batch of %d was refused: %s", len(requests), refused)
+                return await self._after_refusal(_there(requests), refused, patience)
+            except Lost as lost:
+                self._discard()
+                if any(request.sent for request in requests):
+                    logger.warning("the connection was lost in mid-commit: %s", lost)
+                    return await self._after_doubt(_there(requests), patience)
+                if time.monotonic() > patience:
+                    _fail(_there(requests), Unavailable(str(lost)))
+                    return ()
+                await asyncio.sleep(PAUSE_SECONDS)
+        return ()
+
+    async def _write(self, session: Session, requests: Sequence[Request]) -> Sequence[Request]:
+        settlement, recorded = await self._settled(session, requests)
+        for request, error in settlement.refused:
+            request.fail(error)
+        if not settlement.rows:
+            await session.exchange(Call(ROLLBACK), seconds=TURN_ANSWER_SECONDS_MAX)
+            positions: list[int] = []
+        else:
+            positions = await self._insert(session, settlement)
+        self._answer(settlement, positions, recorded)
+        return settlement.deferred
+
+    async def _settled(self, session: Session, requests: Sequence[Request]) -> tuple[Settlement, datetime]:
+        """Take the turn, read the heads, and set the batch against them."""
+        streams = {stream for request in requests for stream in request.streams}
+        begin = (Call(BEGIN), Call(self._turn), _heads_of(streams))
+        *_, rows = await session.exchange(*begin, seconds=TURN_ANSWER_SECONDS_MAX)
+        heads = dict.fromkeys(streams, BEGINNING)
+        recorded = self._seen = max(self._clock(), self._seen)
+        while True:
+            heads |= {stream: Head(version, digest) for stream, version, digest in rows}
+            settlement = settle(_there(requests), heads, recorded, self._prepare)
+            if not settlement.missing:
+                return settlement, recorded
+            heads |= dict.fromkeys(settlement.missing, BEGINNING)
+            [rows] = await session.exchange(_heads_of(settlement.missing), seconds=TURN_ANSWER_SECONDS_MAX)
+
+    async def _insert(self, session: Session, settlement: Settlement) -> list[int]:
+        """Send the rows and commit; from here on no caller can stop it."""
+        for request, rows in settlement.accepted:
+            request.sent = rows[-1] if rows else None
+        calls = [*_inserts(settlement.rows), Call(NOTIFY), Call(COMMIT)]
+        results = await session.exchange(*calls, seconds=COMMIT_SECONDS_MAX)
+        if session.warnings:
+            raise Lost(f"warned in the commit: {session.warnings}")
+        return [position for (position,) in results[0]]
+
+    def _answer(self, settlement: Settlement, positions: Sequence[int], recorded: datetime) -> None:
+        assert len(positions) == len(settlement.rows)
+        end = 0
+        for request, rows in settlement.accepted:
+            end += len(rows)
+            request.succeed(positions[end - 1] if rows else 0, recorded)
+        if positions:
+            self._bell.ring(positions[-1])
+
+    async def _after_refusal(
+        self, requests: Sequence[Request], refused: Refused, patience: float
+    ) -> Sequence[Request]:
+        """All is undone. One request may be to blame: each gets a transaction of its own."""
+        await self._undo()
+        guilty = [request for request in requests if request.sent]
+        if len(guilty) > 1:
+            return await self._one_by_one(requests, patience)
+        if not guilty or len(requests) == 1:
+            _fail(requests, _meaning(refused, requests))
+            return ()
+        return await self._one_by_one(requests, patience)
+
+    async def _after_doubt(self, requests: Sequence[Request], patience: float) -> Sequence[Request]:
+        """Answer those whose rows are in the log, and write the others, one by one."""
+        await self._read_back([request for request in requests if request.sent])
+        return await self._one_by_one(_there(requests), patience)
+
+    async def _one_by_one(self, requests: Sequence[Request], patience: float) -> Sequence[Request]:
+        for request in requests:
+            request.sent = None
+        for request in requests:
+            assert not await self._commit([request], patience)
+        return ()
+
+    async def _read_back(self, requests: Sequence[Request]) -> None:
+        """Look for the rows, in the turn: whoever sent them for us has then ended, one way or the other."""
+        patience = time.monotonic() + DOUBT_SECONDS_MAX
+        while sent := {request.sent: request for request in _there(requests) if request.sent}:
+            try:
+                found = await self._found(await self._session(), list(sent))
+            except (Lost, Refused) as trouble:
+                logger.warning("cannot read back yet: %s", trouble)
+                self._discard()
+                if time.monotonic() > patience:
+                    _fail(sent.values(), OutcomeUnknown())
+                    return
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                for row, position in found.items():
+                    sent[row].succeed(position, self._seen)
+                    self._bell.ring(position)
+                return
+
+    async def _found(self, session: Session, sent: Sequence[Row]) -> dict[Row, int]:
+        """Which of these rows are in the log as we sent them, to the byte, and at which positions."""
+        look = Call(READ_BACK, (uuids([row.stream for row in sent]), int8s([row.version for row in sent])))
+        calls = (Call(BEGIN), Call(self._turn), look, Call(COMMIT))
+        *_, rows, _ = await session.exchange(*calls, seconds=TURN_ANSWER_SECONDS_MAX)
+        there = {(stream, version): (state, position) for stream, version, state, position in rows}
+        found: dict[Row, int] = {}
+        for row in sent:
+            state, position = there.get((row.stream, row.version), (b"", 0))
+            if state == row.state:
+                found[row] = position
+        return found
+
+    async def _session(self) -> Session:
+        if self._open is None or self._open.lost:
+            session = await Session.open(self._dsn, WRITER_SESSION)
+            try:
+                await _pass_barrier(session)
+                known = (BEGIN, self._turn, HEADS, APPEND, KEEP_APART, NOTIFY, COMMIT, ROLLBACK, READ_BACK)
+                await session.prepare(*known, seconds=TURN_ANSWER_SECONDS_MAX)
+            except BaseException:
+                session.cut()
+                raise
+            self._open = session
+        return self._open
+
+    async def _undo(self) -> None:
+        if self._open is None:
+            return
+        try:
+            await self._open.exchange(Call(ROLLBACK), seconds=TURN_ANSWER_SECONDS_MAX)
+        except (Lost, Refused):
+            self._discard()
+
+    def _discard(self) -> None:
+        if self._open is not None:
+            self._open.cut()
+            self._open = None
+
+
+async def _pass_barrier(session: Session) -> None:
+    """With synchronous standbys, wait until they have what can be seen here: it may not be read before."""
+    [[(standbys,)]] = await session.exchange(Call(STANDBYS), seconds=TURN_ANSWER_SECONDS_MAX)
+    if standbys:
+        await session.exchange(Call(BARRIER), seconds=TURN_ANSWER_SECONDS_MAX)
+
+
+def _inserts(rows: Sequence[Row]) -> Iterable[Call]:
+    yield Call(
+        APPEND,
+        (
+            uuids([row.stream for row in rows]),
+            int8s([row.version for row in rows]),
+            texts([row.topic for row in rows]),
+            byteas([row.state for row in rows]),
+        ),
+    )
+    apart = [row for row in rows if row.body is not None]
+    if apart:
+        yield Call(
+            KEEP_APART,
+            (
+                uuids([row.stream for row in apart]),
+                int8s([row.version for row in apart]),
+                byteas([row.salt or b"" for row in apart]),
+                byteas([row.body or b"" for row in apart]),
+            ),
+        )
+
+
+def _heads_of(streams: Iterable[UUID]) -> Call:
+    return Call(HEADS, (uuids(sorted(streams)),))
+
+
+def _there(requests: Iterable[Request]) -> list[Request]:
+    return [request for request in requests if not request.left]
+
+
+def _fail(requests: Iterable[Request], error: Exception) -> None:
+    for request in requests:
+        request.fail(error)
+
+
+def _meaning(refused: Refused, requests: Sequence[Request]) -> Exception:
+    if refused.sqlstate == UNIQUE_VIOLATION:
+        return Conflict(*(write.stream for request in requests for write in request.writes))
+    return Unavailable(str(refused))
