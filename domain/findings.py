@@ -25,7 +25,9 @@ class Rule(Enum):
     DECIMAL = "a decimal number such as 1234.50, of at most 40 characters and without exponent; is {value}"
     TOO_FINE = "at most {limit} decimals; has {count}"
     TOO_LARGE = "at most {limit} digits before the decimal point"
-    TOTAL_TOO_LARGE = "the amounts, without their signs, come to more than {limit} digits before the decimal point"
+    TOTAL_TOO_LARGE = (
+        "the amounts, without their signs, come to more than {limit} digits before the decimal point"
+    )
     FINER_THAN_CURRENCY = "{currency} has {decimals} decimals and nothing is rounded; is {value}"
     OUT_OF_RANGE = "between {least} and {most}; is {value}"
     DATE = "a full calendar date with year, month and day; is {value}"

@@ -62,7 +62,7 @@ def decimal(text: str, decimals_max: int = DECIMALS_MAX) -> Decimal:
     value = Decimal(text)
     if abs(value) >= _TOO_LARGE:
         raise NotDecimal(Rule.TOO_LARGE, limit=INTEGER_DIGITS_MAX)
-    return value if value else abs(value)  # there is no negative zero in a book
+    return value or abs(value)  # there is no negative zero in a book
 
 
 def plain(value: Decimal) -> str:

@@ -60,7 +60,9 @@ class Number:
     text: str
 
 
-def claim(number: Number, invoice_id: UUID, duplicates_allowed: bool, holders: Holders) -> list[NumberClaimed]:
+def claim(
+    number: Number, invoice_id: UUID, duplicates_allowed: bool, holders: Holders
+) -> list[NumberClaimed]:
     others = holders - {invoice_id}
     if others and not duplicates_allowed:
         raise NumberTaken(number=number.text, legal_entity_id=number.legal_entity_id, invoice_id=min(others))

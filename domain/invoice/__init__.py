@@ -15,8 +15,8 @@ from .decide import (
     UPDATABLE,
     Cancel,
     Decision,
-    IngestedDifferently,
     Ingest,
+    IngestedDifferently,
     MemoReference,
     NotDraft,
     NotFound,
@@ -59,6 +59,9 @@ from .rules import Checked, Limits, Rules
 from .state import Invoice, Line, Settlement, Totals, evolve, fold
 
 __all__ = [
+    "EVENTS",
+    "NOTHING",
+    "UPDATABLE",
     "AddressContent",
     "AddressGroupAssigned",
     "Cancel",
@@ -66,7 +69,6 @@ __all__ = [
     "Content",
     "Decision",
     "DescriptionTexts",
-    "EVENTS",
     "Event",
     "Header",
     "HeaderTexts",
@@ -87,7 +89,6 @@ __all__ = [
     "LineReferenceKind",
     "LineTexts",
     "MemoReference",
-    "NOTHING",
     "NotDraft",
     "NotFound",
     "Place",
@@ -107,7 +108,6 @@ __all__ = [
     "TaxStatus",
     "TaxTexts",
     "Totals",
-    "UPDATABLE",
     "Update",
     "VersionMoved",
     "cancel",

@@ -256,9 +256,7 @@ def _really_changed(command: Update, reference: Reference | None, invoice: Invoi
     return {name for name in command.changed if not same[name]}
 
 
-def _check_reference_may_change(
-    invoice: Invoice, invoice_id: object, reference: Reference | None
-) -> None:
+def _check_reference_may_change(invoice: Invoice, invoice_id: object, reference: Reference | None) -> None:
     memos = (ReferenceKind.DEBIT_MEMO, ReferenceKind.CREDIT_MEMO)
     if invoice.status is not Status.POSTED:
         raise ReferenceOfDraft(invoice_id=invoice_id, status=invoice.status.lower())

@@ -237,7 +237,10 @@ def check_labels(labels: Mapping[str, str], path: str, findings: Findings) -> No
 
 
 def _check_required(content: Content, findings: Findings) -> None:
-    for name, value in (("account_id", content.account_id), ("bill_to_contact_id", content.bill_to_contact_id)):
+    for name, value in (
+        ("account_id", content.account_id),
+        ("bill_to_contact_id", content.bill_to_contact_id),
+    ):
         if not value.strip():
             findings.add(f"invoice.{name}", Rule.REQUIRED)
     if content.unique_identifier and not content.unique_identifier.strip():
@@ -439,13 +442,9 @@ def checked_reference(
 # Address groups
 
 
-def _address_groups(
-    groups: Sequence[AddressContent], findings: Findings
-) -> tuple[AddressGroupAssigned, ...]:
+def _address_groups(groups: Sequence[AddressContent], findings: Findings) -> tuple[AddressGroupAssigned, ...]:
     if len(groups) > ADDRESS_GROUPS_MAX:
-        findings.add(
-            "invoice.address_groups", Rule.TOO_MANY, limit=ADDRESS_GROUPS_MAX, count=len(groups)
-        )
+        findings.add("invoice.address_groups", Rule.TOO_MANY, limit=ADDRESS_GROUPS_MAX, count=len(groups))
         return ()
     first: dict[str, int] = {}
     for index, group in enumerate(groups):

@@ -96,6 +96,7 @@ class Invoice:
     charge: Decimal = ZERO
     tax: Decimal = ZERO
     first_totals: Totals | None = None
+    first_currency: str = ""
     addresses: dict[str, AddressGroupAssigned] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     request_ids: set[str] = field(default_factory=set)
@@ -160,7 +161,7 @@ def evolve(invoice: Invoice | None, event: Event) -> Invoice:
         case _:
             assert_never(event)
     if invoice.version == invoice.size:
-        invoice.first_totals = invoice.totals
+        invoice.first_totals, invoice.first_currency = invoice.totals, invoice.header.currency
     return invoice
 
 

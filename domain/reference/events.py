@@ -1,0 +1,82 @@
+"""What happens to reference data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .entries import (
+    AccountingPeriod,
+    Entry,
+    Kind,
+    LegalEntity,
+    PaymentTerm,
+    Settings,
+    TaxTreatment,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentTermSet:
+    entry: PaymentTerm
+
+
+@dataclass(frozen=True, slots=True)
+class LegalEntitySet:
+    entry: LegalEntity
+
+
+@dataclass(frozen=True, slots=True)
+class AccountingPeriodSet:
+    entry: AccountingPeriod
+
+
+@dataclass(frozen=True, slots=True)
+class TaxTreatmentSet:
+    entry: TaxTreatment
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsSet:
+    entry: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceEntryRemoved:
+    kind: Kind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceDataApplied:
+    """Stands last in every application, in a stream whose version is the reference data's version."""
+
+    added: int
+    changed: int
+    removed: int
+
+
+EntrySet = PaymentTermSet | LegalEntitySet | AccountingPeriodSet | TaxTreatmentSet | SettingsSet
+Event = EntrySet | ReferenceEntryRemoved | ReferenceDataApplied
+EVENTS: tuple[type, ...] = (
+    PaymentTermSet,
+    LegalEntitySet,
+    AccountingPeriodSet,
+    TaxTreatmentSet,
+    SettingsSet,
+    ReferenceEntryRemoved,
+    ReferenceDataApplied,
+)
+
+
+def set_event(entry: Entry) -> EntrySet:
+    match entry:
+        case PaymentTerm():
+            return PaymentTermSet(entry)
+        case LegalEntity():
+            return LegalEntitySet(entry)
+        case AccountingPeriod():
+            return AccountingPeriodSet(entry)
+        case TaxTreatment():
+            return TaxTreatmentSet(entry)
+        case Settings():
+            return SettingsSet(entry)
