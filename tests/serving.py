@@ -22,28 +22,21 @@ STOP_SECONDS_MAX = 30
 @contextmanager
 def serving(*options: str) -> Iterator[str]:
     """Serves an empty book of its own; what the server said is shown when it fails."""
-    folder = Path(tempfile.mkdtemp(prefix="daybook-"))
+    data = tempfile.mkdtemp(prefix="daybook-")
     target = f"127.0.0.1:{free_port()}"
-    with (folder / "serve.log").open("w+") as said:
-        command: list[str | Path] = [
-            DAYBOOK,
-            "serve",
-            "--listen",
-            target,
-            "--data-dir",
-            folder / "data",
-            *options,
-        ]
+    with tempfile.TemporaryFile("w+") as said:
+        command: list[str | Path] = [DAYBOOK, "serve", "--listen", target, "--data-dir", data, *options]
         server = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
         try:
             wait_until_ready(target, server)
             yield target
         except BaseException:
-            print((folder / "serve.log").read_text())
+            said.seek(0)
+            print(said.read())
             raise
         finally:
             stop(server)
-            shutil.rmtree(folder)
+            shutil.rmtree(data)
 
 
 def wait_until_ready(target: str, server: subprocess.Popen[bytes]) -> None:

@@ -47,10 +47,9 @@ def test_the_caller_of_the_readme_is_typed(tmp_path: Path) -> None:
         "--strict",
         "--config-file",
         "/dev/null",
-        "--python-executable",
-        python,
+        "--follow-untyped-imports",
     ]
-    strict += ["--follow-untyped-imports"]
+    strict += ["--python-executable", str(python)]
     run(*strict, "caller.py", where=tmp_path)
     with pytest.raises(subprocess.CalledProcessError) as caught:
         run(*strict, "mistaken.py", where=tmp_path)
