@@ -1,0 +1,78 @@
+"""What a call says of itself: who, why, and until when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from domain.findings import Findings, Malformed, Rule
+from store.log import Meta, Who
+
+from .interceptors.outermost import budget
+
+ACTOR = "daybook-actor"
+TRACE = "traceparent"
+TEXT_MAX = 255
+STORE_MARGIN = 0.03  # seconds kept back, so that the store answers before the call's time is over
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Tells who calls: proven by certificate, else claimed in the metadata, else the server's own user."""
+
+    local_user: str
+    proven: bool = False  # whether callers show certificates
+
+    def who(self, context: grpc.aio.ServicerContext[Any, Any], claimed: str) -> Who:
+        if self.proven and (name := _certified(context.auth_context())):
+            return Who("mtls", name)
+        return Who("claimed", claimed) if claimed else Who("local", self.local_user)
+
+    def meta(
+        self, context: grpc.aio.ServicerContext[Any, Any], reason: str = "", correlation_id: str = ""
+    ) -> Meta:
+        actor = trace = ""
+        for key, value in context.invocation_metadata() or ():
+            if key == ACTOR:
+                actor = _text(value)
+            elif key == TRACE:
+                trace = _text(value)
+        texts = ((ACTOR, actor), ("reason", reason), ("correlation_id", correlation_id))
+        _check_texts(texts)
+        return Meta(
+            self.who(context, actor), correlation=correlation_id, reason=reason, trace=trace[:TEXT_MAX]
+        )
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
+
+
+def _certified(auth: Any) -> str:
+    names = auth.get("x509_subject_alternative_name") or auth.get("x509_common_name") or ()
+    return _text(names[0])[:TEXT_MAX] if names else ""
+
+
+def _check_texts(texts: Iterable[tuple[str, str]]) -> None:
+    findings = Findings()
+    for path, value in texts:
+        if len(value) > TEXT_MAX:
+            findings.add(path, Rule.TOO_LONG, limit=TEXT_MAX, length=len(value))
+        elif not value.isprintable():
+            findings.add(path, Rule.CHARACTERS)
+    if findings:
+        raise Malformed(findings)
+
+
+def deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float:
+    """The instant, by the loop's clock, until which the store may take."""
+    return asyncio.get_running_loop().time() + max(0.0, budget(context) - STORE_MARGIN)
+
+
+def request_id(value: str, path: str = "request_id") -> str:
+    _check_texts(((path, value),))
+    return value

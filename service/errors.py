@@ -1,0 +1,175 @@
+"""What callers hear when something is refused or fails: one status, one reason, the facts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc import StatusCode
+
+from domain import invoice, numbering, reference
+from domain.findings import Finding, Malformed, Rule
+from domain.refusal import Refused
+from store.log import DeadlineExceeded, OutcomeUnknown, Overloaded, Unavailable
+
+DOMAIN = "daybook"
+VIOLATIONS_MAX = 25
+DETAILS_BYTES_MAX = 6 * 1024
+TEXT_MAX = 1024
+RETRY_CONTENDED = 0.05  # seconds
+
+
+class Contended(Refused):
+    reason = "CONTENDED"
+    because = "others wrote first {attempts} times in a row; ask again"
+
+
+class Unreadable(Exception):
+    """The bytes of a request are not its message."""
+
+
+class NoReferenceData(Refused):
+    reason = "NO_REFERENCE_DATA"
+    because = "the book has no reference data yet; load it with: daybook reference apply FILE"
+
+
+class ShuttingDown(Exception):
+    """The server takes no new calls."""
+
+
+STATUS: dict[type[BaseException], StatusCode] = {
+    Malformed: StatusCode.INVALID_ARGUMENT,
+    Unreadable: StatusCode.INVALID_ARGUMENT,
+    invoice.NotFound: StatusCode.NOT_FOUND,
+    invoice.IngestedDifferently: StatusCode.ALREADY_EXISTS,
+    numbering.NumberTaken: StatusCode.ALREADY_EXISTS,
+    invoice.VersionMoved: StatusCode.ABORTED,
+    reference.StaleBase: StatusCode.ABORTED,
+    Contended: StatusCode.ABORTED,
+    Overloaded: StatusCode.RESOURCE_EXHAUSTED,
+    Unavailable: StatusCode.UNAVAILABLE,
+    ShuttingDown: StatusCode.UNAVAILABLE,
+    OutcomeUnknown: StatusCode.DEADLINE_EXCEEDED,
+    DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
+    asyncio.TimeoutError: StatusCode.DEADLINE_EXCEEDED,
+    Refused: StatusCode.FAILED_PRECONDITION,
+}  # the nearest ancestor speaks; a stranger is our own fault: INTERNAL, logged, nothing leaked
+
+REASON: dict[type[BaseException], str] = {
+    Malformed: "BROKEN_RULES",
+    Unreadable: "UNREADABLE_MESSAGE",
+    Overloaded: "OVERLOADED",
+    Unavailable: "STORE_UNAVAILABLE",
+    ShuttingDown: "SHUTTING_DOWN",
+    OutcomeUnknown: "OUTCOME_UNKNOWN",
+    DeadlineExceeded: "DEADLINE",
+    asyncio.TimeoutError: "DEADLINE",
+}
+INTERNAL = "INTERNAL"
+
+SAID: dict[type[BaseException], str] = {
+    OutcomeUnknown: "the deadline passed in the middle of a write; ask again with the same key",
+    DeadlineExceeded: "the deadline passed; nothing was written",
+    asyncio.TimeoutError: "the deadline passed",
+    Unavailable: "the store is out of reach; nothing was written; ask again",
+    ShuttingDown: "the server is going down; ask another, or again",
+    Unreadable: "the request's bytes are not its message",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error as it is answered."""
+
+    code: StatusCode
+    reason: str
+    text: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    finding_count: int = 0
+    retry_after: float | None = None
+
+    def status(self) -> Status:
+        details: list[Message] = [ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self._metadata())]
+        if self.findings:
+            details.append(self._violations())
+        elif self.code is StatusCode.FAILED_PRECONDITION:
+            violation = PreconditionFailure.Violation(type=self.reason, description=self.text[:TEXT_MAX])
+            details.append(PreconditionFailure(violations=[violation]))
+        if self.retry_after is not None:
+            delay = Duration()
+            delay.FromTimedelta(timedelta(seconds=self.retry_after))
+            details.append(RetryInfo(retry_delay=delay))
+        status = Status(code=self.code.value[0], message=self.text[:TEXT_MAX])
+        for detail in details:
+            status.details.add().Pack(detail)
+        return status
+
+    def _metadata(self) -> dict[str, str]:
+        facts = {name: value[:TEXT_MAX] for name, value in self.facts.items()}
+        return facts | ({"findings": str(self.finding_count)} if self.findings else {})
+
+    def _violations(self) -> BadRequest:
+        """The first findings, as many as the trailers bear."""
+        request = BadRequest()
+        for finding in self.findings[:VIOLATIONS_MAX]:
+            request.field_violations.add(
+                field=finding.path[:TEXT_MAX],
+                description=f"{finding.path}: {finding}"[:TEXT_MAX],
+                reason=finding.rule.name,
+            )
+            if request.ByteSize() > DETAILS_BYTES_MAX:
+                request.field_violations.pop()
+                break
+        return request
+
+
+def fault_of(error: BaseException) -> Fault:
+    """How an exception is answered. What is not ours says nothing of itself."""
+    ancestors = type(error).__mro__
+    code = next((STATUS[each] for each in ancestors if each in STATUS), None)
+    if code is None:
+        return Fault(StatusCode.INTERNAL, INTERNAL, "an internal error; it was logged")
+    if isinstance(error, Refused):
+        retry = RETRY_CONTENDED if isinstance(error, Contended) else None
+        return Fault(code, error.reason, str(error), error.facts, retry_after=retry)
+    if isinstance(error, Malformed):
+        return _malformed(code, error)
+    reason = next(REASON[each] for each in ancestors if each in REASON)
+    text = next((SAID[each] for each in ancestors if each in SAID), str(error))
+    return Fault(code, reason, text, retry_after=getattr(error, "retry_after", None))
+
+
+def _malformed(code: StatusCode, error: Malformed) -> Fault:
+    findings = error.findings
+    reason = "UNKNOWN_FIELD" if findings[0].rule is Rule.UNKNOWN_FIELD else REASON[Malformed]
+    more = f" (and {error.count - 1} more findings)" if error.count > 1 else ""
+    text = f"{findings[0].path}: {findings[0]}{more}"
+    return Fault(code, reason, text, findings=findings, finding_count=error.count)
+
+
+def reasons() -> Iterable[str]:
+    """Every reason that can be answered."""
+    yield from sorted(
+        {INTERNAL, "UNKNOWN_FIELD", *REASON.values(), *(each.reason for each in _refusals(Refused))}
+    )
+
+
+def _refusals(kind: type[Refused]) -> Iterable[type[Refused]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _refusals(each)
+
+
+async def answer(fault: Fault, context: grpc.aio.ServicerContext[object, object]) -> None:
+    """Ends the call with this error; never returns."""
+    status = fault.status()
+    trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+    await context.abort(fault.code, status.message, trailers)

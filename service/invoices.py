@@ -1,0 +1,191 @@
+"""Writes invoices: reads the message, sends the command, writes the reply."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import grpc
+
+from daybook.v1 import invoice_pb2 as pb
+from daybook.v1 import invoice_service_pb2 as service_pb
+from daybook.v1 import invoice_service_pb2_grpc as service_grpc
+from domain import identity, invoice
+from domain.findings import Finding, Findings, Malformed
+
+from . import positions
+from .calls import Callers, deadline, request_id
+from .keys import missing, resolved
+from .transact import Book, Outcome
+from .wire.content import read_content, read_reference
+from .wire.invoices import write_invoice, write_status, write_totals
+from .wire.keys import read_key
+from .wire.values import known_paths
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+FINDINGS_MAX = 1000  # in the body of a dry run
+
+
+class Invoices(service_grpc.InvoiceServiceServicer):
+    """The methods of `InvoiceService`."""
+
+    def __init__(self, book: Book, callers: Callers) -> None:
+        self._book = book
+        self._callers = callers
+
+    async def IngestInvoice(
+        self, request: service_pb.IngestInvoiceRequest, context: Context
+    ) -> service_pb.IngestInvoiceResponse:
+        if not request.HasField("invoice"):
+            raise missing("invoice")
+        meta = self._callers.meta(context, request.reason, request.correlation_id)
+        findings = Findings()
+        content = read_content(request.invoice, findings)
+        key = content.unique_identifier
+        invoice_id = identity.invoice(key) if key else self._new_id()
+        command = invoice.Ingest(content)
+        try:
+            outcome = await self._book.transact(
+                invoice_id,
+                lambda state, rules: invoice.ingest(command, state, invoice_id, rules, findings.copy()),
+                meta,
+                deadline(context),
+                presumed_new=True,
+                dry_run=request.validate_only,
+            )
+        except Malformed as malformed:
+            if not request.validate_only:
+                raise
+            return service_pb.IngestInvoiceResponse(
+                findings=write_findings(malformed.findings), finding_count=malformed.count
+            )
+        return self._ingested(request, invoice_id, outcome)
+
+    def _ingested(
+        self, request: service_pb.IngestInvoiceRequest, invoice_id: UUID, outcome: Outcome
+    ) -> service_pb.IngestInvoiceResponse:
+        state = outcome.invoice
+        first = outcome.history.recorded[: state.size]
+        position = first[-1].position if first else outcome.position
+        assert state.first_totals is not None
+        return service_pb.IngestInvoiceResponse(
+            invoice_id=str(invoice_id),
+            replayed=outcome.recorded is None,
+            position="" if request.validate_only else self._position(position),
+            status=write_status(state.status),
+            totals=write_totals(state.first_totals, state.first_currency),
+            invoice=self._invoice(invoice_id, outcome, request.view, dry_run=request.validate_only),
+        )
+
+    async def ReviseInvoice(
+        self, request: service_pb.ReviseInvoiceRequest, context: Context
+    ) -> service_pb.ReviseInvoiceResponse:
+        if not request.HasField("invoice"):
+            raise missing("invoice")
+        meta = self._callers.meta(context, request.reason, request.correlation_id)
+        until = deadline(context)
+        invoice_id = await resolved(read_key(request.key), self._book.log, until)
+        findings = Findings()
+        command = invoice.Revise(
+            read_content(request.invoice, findings), request.expected_version, request_id(request.request_id)
+        )
+        try:
+            outcome = await self._book.transact(
+                invoice_id,
+                lambda state, rules: invoice.revise(command, state, invoice_id, rules, findings.copy()),
+                meta,
+                until,
+                dry_run=request.validate_only,
+            )
+        except Malformed as malformed:
+            if not request.validate_only:
+                raise
+            return service_pb.ReviseInvoiceResponse(
+                findings=write_findings(malformed.findings), finding_count=malformed.count
+            )
+        return service_pb.ReviseInvoiceResponse(
+            position=self._position(outcome.position),
+            replayed=outcome.recorded is None,
+            invoice=self._invoice(invoice_id, outcome, request.view, dry_run=request.validate_only),
+        )
+
+    async def UpdateInvoice(
+        self, request: service_pb.UpdateInvoiceRequest, context: Context
+    ) -> service_pb.UpdateInvoiceResponse:
+        meta = self._callers.meta(context, request.reason, request.correlation_id)
+        findings = Findings()
+        if not request.update_mask.paths:
+            raise missing("update_mask")
+        changed = known_paths(request.update_mask.paths, invoice.UPDATABLE, "update_mask", findings)
+        change = request.change
+        named = change.HasField("reference")
+        command = invoice.Update(
+            changed=changed,
+            description=change.description,
+            labels=dict(change.labels),
+            reference=read_reference(change.reference, "change.reference", findings) if named else None,
+            expected_version=request.expected_version,
+            request_id=request_id(request.request_id),
+        )
+        until = deadline(context)
+        invoice_id = await resolved(read_key(request.key), self._book.log, until)
+        outcome = await self._book.transact(
+            invoice_id,
+            lambda state, _: invoice.update(command, state, invoice_id, findings.copy()),
+            meta,
+            until,
+        )
+        return service_pb.UpdateInvoiceResponse(
+            position=self._position(outcome.position),
+            replayed=outcome.recorded is None,
+            invoice=self._invoice(invoice_id, outcome, pb.INVOICE_VIEW_BASIC),
+        )
+
+    async def CancelInvoice(
+        self, request: service_pb.CancelInvoiceRequest, context: Context
+    ) -> service_pb.CancelInvoiceResponse:
+        meta = self._callers.meta(context, request.reason, request.correlation_id)
+        until = deadline(context)
+        invoice_id = await resolved(read_key(request.key), self._book.log, until)
+        outcome = await self._book.transact(
+            invoice_id,
+            lambda state, _: invoice.cancel(invoice.Cancel(), state, invoice_id),
+            meta,
+            until,
+        )
+        return service_pb.CancelInvoiceResponse(
+            position=self._position(outcome.position),
+            replayed=outcome.recorded is None,
+            invoice=self._invoice(invoice_id, outcome, pb.INVOICE_VIEW_BASIC),
+        )
+
+    def _new_id(self) -> UUID:
+        millis = int(self._book.clock().timestamp() * 1000)
+        return identity.uuid7(millis, secrets.token_bytes(10))
+
+    def _position(self, position: int) -> str:
+        return positions.token(self._book.log.identity, position)
+
+    def _invoice(
+        self, invoice_id: UUID, outcome: Outcome, view: pb.InvoiceView.ValueType, *, dry_run: bool = False
+    ) -> pb.Invoice:
+        default = pb.INVOICE_VIEW_FULL if dry_run else pb.INVOICE_VIEW_BASIC
+        before = outcome.history.recorded
+        return write_invoice(
+            invoice_id,
+            outcome.invoice,
+            self._position(outcome.invoice.reference_position),
+            created=before[0].recorded if before else outcome.recorded,
+            updated=outcome.recorded or before[-1].recorded,
+            full=(view or default) == pb.INVOICE_VIEW_FULL,
+        )
+
+
+def write_findings(findings: Iterable[Finding]) -> list[service_pb.Finding]:
+    return [
+        service_pb.Finding(path=each.path, rule=each.rule.name, description=f"{each.path}: {each}")
+        for _, each in zip(range(FINDINGS_MAX), findings, strict=False)
+    ]

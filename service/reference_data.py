@@ -1,0 +1,89 @@
+"""Reference data: applied as a whole, read as it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from daybook.v1 import reference_data_service_pb2 as pb
+from daybook.v1 import reference_data_service_pb2_grpc as service_grpc
+from domain import identity, reference
+from domain.findings import Findings
+from domain.reference import Plan, ReferenceData
+from store.log import Conflict, Log, Write
+
+from . import positions
+from .calls import Callers, deadline
+from .errors import Contended
+from .keys import missing
+from .snapshot import Snapshot
+from .transact import ATTEMPTS_MAX
+from .wire.reference_data import read_apply, write_change, write_reference_data
+from .wire.values import write_instant
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ReferenceDataServicer(service_grpc.ReferenceDataServiceServicer):
+    """The methods of `ReferenceDataService`."""
+
+    def __init__(self, log: Log, snapshot: Snapshot, callers: Callers) -> None:
+        self._log = log
+        self._snapshot = snapshot
+        self._callers = callers
+
+    async def ApplyReferenceData(
+        self, request: pb.ApplyReferenceDataRequest, context: Context
+    ) -> pb.ApplyReferenceDataResponse:
+        if not request.HasField("data"):
+            raise missing("data")
+        meta = self._callers.meta(context, request.reason, request.correlation_id)
+        findings = Findings()
+        command = read_apply(request, findings)
+        for _ in range(ATTEMPTS_MAX):
+            stands = await self._snapshot.refresh()
+            plan = reference.plan(command, stands, findings.copy())
+            if request.validate_only or not plan.changes:
+                return self._answer(plan, stands.version, 0)
+            try:
+                appended = await self._log.append(
+                    writes(plan, stands), meta, deadline=deadline(context), caller=meta.who.id
+                )
+            except Conflict:
+                continue
+            return self._answer(plan, stands.version + 1, appended.position)
+        raise Contended(attempts=ATTEMPTS_MAX)
+
+    def _answer(self, plan: Plan, version: int, position: int) -> pb.ApplyReferenceDataResponse:
+        return pb.ApplyReferenceDataResponse(
+            changes=map(write_change, plan.changes),
+            unchanged_count=plan.unchanged,
+            version=version,
+            position=positions.token(self._log.identity, position),
+        )
+
+    async def GetReferenceData(
+        self, request: pb.GetReferenceDataRequest, context: Context
+    ) -> pb.GetReferenceDataResponse:
+        positions.read(self._log.identity, request.min_position, "min_position")
+        stands = await self._snapshot.refresh()  # reads the log itself: nothing acknowledged is missing
+        return pb.GetReferenceDataResponse(
+            data=write_reference_data(stands),
+            version=stands.version,
+            position=positions.token(self._log.identity, stands.position),
+            update_time=write_instant(stands.recorded) if stands.recorded else None,
+        )
+
+
+def writes(plan: Plan, stands: ReferenceData) -> list[Write]:
+    """Each entry to its own stream; the application last, to the one that counts them."""
+    entries = [
+        Write(
+            identity.reference(change.kind, change.id),
+            stands.stream_versions.get((change.kind, change.id), 0),
+            (change.event,),
+        )
+        for change in plan.changes
+    ]
+    return [*entries, Write(identity.REFERENCE_HEAD, stands.version, (plan.applied,))]

@@ -1,0 +1,58 @@
+"""The reference data as this process knows it: an immutable snapshot that follows the log.
+
+Every append carries the snapshot's version as an expectation, so that nothing is ever recorded that was
+decided with reference data that had moved on: the append conflicts, the snapshot is refreshed, and the
+decision is taken again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from domain import reference
+from store.log import Log, Recorded, Stored, Unavailable
+
+log_line = structlog.get_logger()
+
+BATCH = 1000
+POLL_SECONDS = 5.0
+
+
+class Snapshot:
+    """Owns the current reference data of one process."""
+
+    def __init__(self, log: Log, decode: Callable[[Stored], Recorded], topics: tuple[str, ...]) -> None:
+        self._log = log
+        self._decode = decode
+        self._topics = topics
+        self._refreshing = asyncio.Lock()
+        self.current = reference.ReferenceData()
+
+    async def refresh(self) -> reference.ReferenceData:
+        """Reads what has been applied since; answers the reference data as it then stands."""
+        async with self._refreshing:
+            while batch := await self._log.feed(self.current.position, BATCH, topics=self._topics):
+                decoded = [self._decode(each) for each in batch]
+                self.current = reference.fold(self.current, [(each.event, _at(each)) for each in decoded])
+                if len(batch) < BATCH:
+                    break
+        return self.current
+
+    async def follow(self) -> None:
+        """Keeps the snapshot fresh until cancelled."""
+        seen = 0
+        while True:
+            try:
+                await self._log.wait(seen, POLL_SECONDS)
+                seen = await self._log.head()
+                await self.refresh()
+            except Unavailable as away:
+                log_line.warning("reference data not refreshed", because=str(away))
+                await asyncio.sleep(away.retry_after)
+
+
+def _at(recorded: Recorded) -> reference.At:
+    return reference.At(recorded.version, recorded.position, recorded.recorded)

@@ -1,0 +1,160 @@
+"""Load, decide, append. A lost race is decided again on what the winner wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain import identity, invoice, numbering
+from domain.findings import Malformed
+from domain.numbering import Number
+from domain.reference import ReferenceData
+from store.log import Conflict, History, Log, Meta, Write
+
+from .errors import Contended, NoReferenceData
+from .snapshot import Snapshot
+
+ATTEMPTS_MAX = 10
+
+Decide = Callable[[invoice.Invoice | None, invoice.Rules], invoice.Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command: the invoice as it stands, and what was written of it."""
+
+    invoice: invoice.Invoice
+    history: History  # as it was before
+    recorded: datetime | None  # when this command's events were written; None where none were
+    position: int  # of what was written; of the newest event where nothing was
+
+
+@dataclass(slots=True)
+class Book:
+    """Everything that a command on an invoice needs."""
+
+    log: Log
+    snapshot: Snapshot
+    clock: Callable[[], datetime]
+    limits: invoice.Limits = field(default_factory=invoice.Limits)
+
+    async def transact(
+        self,
+        invoice_id: UUID,
+        decide: Decide,
+        meta: Meta,
+        deadline: float,
+        *,
+        presumed_new: bool = False,
+        dry_run: bool = False,
+    ) -> Outcome:
+        """Decides and appends, whole or not at all.
+
+        What is presumed new is decided on nothing and read only when that fails. A dry run appends nothing.
+        """
+        attempt = _Attempt(self, invoice_id, deadline, dry_run)
+        if not presumed_new or dry_run:
+            await attempt.read()
+        for _ in range(ATTEMPTS_MAX):
+            decision = await attempt.decide(decide)
+            if not decision.events:
+                return attempt.unchanged()
+            writes = await attempt.writes(decision)
+            if dry_run:
+                return attempt.dry(decision)
+            try:
+                appended = await self.log.append(writes, meta, deadline=deadline, caller=meta.who.id)
+            except Conflict as conflict:
+                await attempt.lost(conflict.streams)
+                continue
+            return attempt.done(decision, appended.position, appended.recorded)
+        raise Contended(attempts=ATTEMPTS_MAX)
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One command on its way: what has been read so far."""
+
+    book: Book
+    invoice_id: UUID
+    deadline: float
+    dry_run: bool
+    history: History | None = None
+    reference: ReferenceData = field(default_factory=ReferenceData)
+    numbers: dict[UUID, History] = field(default_factory=dict)
+
+    async def read(self) -> None:
+        self.history = await self.book.log.read(self.invoice_id, deadline=self.deadline)
+
+    def state(self) -> invoice.Invoice | None:
+        return invoice.fold(self.history.events) if self.history else None
+
+    async def decide(self, decide: Decide) -> invoice.Decision:
+        self.reference = self.book.snapshot.current
+        rules = invoice.Rules(self.reference, self.book.clock(), self.book.limits)
+        try:
+            decision = decide(self.state(), rules)
+        except Malformed:
+            if self.history is not None:
+                raise
+            await self.read()  # it may be recorded already, under reference data that has moved on
+            decision = decide(self.state(), rules)
+        if decision.events and not self.reference.version:
+            raise NoReferenceData
+        return decision
+
+    async def writes(self, decision: invoice.Decision) -> list[Write]:
+        version = self.history.version if self.history else 0
+        writes = [Write(self.invoice_id, version, decision.events)]
+        duplicates = self.reference.settings.duplicate_numbers_allowed
+        if decision.claim:
+            presumed = self.numbers.get(_stream(decision.claim))
+            history = await self._number(decision.claim) if self.dry_run else presumed
+            claimed = numbering.claim(decision.claim, self.invoice_id, duplicates, _holders(history))
+            writes.append(Write(_stream(decision.claim), history.version if history else 0, claimed))
+        if decision.release:
+            history = await self._number(decision.release)
+            released = numbering.release(decision.release, self.invoice_id, _holders(history))
+            writes.append(Write(_stream(decision.release), history.version, released))
+        writes.append(Write(identity.REFERENCE_HEAD, self.reference.version, ()))
+        return writes
+
+    async def _number(self, number: Number) -> History:
+        stream = _stream(number)
+        if stream not in self.numbers:
+            self.numbers[stream] = await self.book.log.read(stream, deadline=self.deadline)
+        return self.numbers[stream]
+
+    async def lost(self, streams: Iterable[UUID]) -> None:
+        """Reads again what has moved on."""
+        for stream in streams:
+            if stream == self.invoice_id:
+                await self.read()
+            elif stream == identity.REFERENCE_HEAD:
+                await self.book.snapshot.refresh()
+            else:
+                self.numbers[stream] = await self.book.log.read(stream, deadline=self.deadline)
+
+    def unchanged(self) -> Outcome:
+        state = self.state()
+        assert state is not None and self.history is not None
+        return Outcome(state, self.history, None, self.history.position)
+
+    def dry(self, decision: invoice.Decision) -> Outcome:
+        return self.done(decision, 0, self.book.clock())
+
+    def done(self, decision: invoice.Decision, position: int, recorded: datetime) -> Outcome:
+        state = invoice.fold(decision.events, since=self.state())
+        assert state is not None
+        history = self.history or History(self.invoice_id, ())
+        return Outcome(state, history, recorded, position)
+
+
+def _stream(number: Number) -> UUID:
+    return identity.number(number.legal_entity_id, number.text)
+
+
+def _holders(history: History | None) -> numbering.Holders:
+    return numbering.fold(history.events) if history else frozenset()

@@ -1,0 +1,1 @@
+"""The only translator between messages and domain values."""

@@ -1,0 +1,192 @@
+"""Reference data between the contract and the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from daybook.v1 import reference_data_service_pb2 as pb
+from domain import reference, terms
+from domain.findings import Findings, Rule
+
+from .values import EnumTable, read_date, write_date
+
+ENTRY_STATUSES = EnumTable(pb.EntryStatus, reference.EntryStatus, "ENTRY_STATUS")
+PERIOD_STATUSES = EnumTable(pb.PeriodStatus, reference.PeriodStatus, "PERIOD_STATUS")
+TERM_TYPES = EnumTable(pb.PaymentTermType, terms.TermType, "PAYMENT_TERM_TYPE")
+
+
+def read_apply(message: pb.ApplyReferenceDataRequest, findings: Findings) -> reference.Apply:
+    data = message.data
+    entries: list[reference.Entry] = [
+        *(_term(each, f"data.payment_terms[{n}]", findings) for n, each in enumerate(data.payment_terms)),
+        *(_entity(each, f"data.legal_entities[{n}]", findings) for n, each in enumerate(data.legal_entities)),
+        *_periods(data.accounting_periods, findings),
+        *(
+            _treatment(each, f"data.tax_treatments[{n}]", findings)
+            for n, each in enumerate(data.tax_treatments)
+        ),
+    ]
+    return reference.Apply(
+        entries=tuple(entries),
+        settings=_settings(data.settings) if data.HasField("settings") else None,
+        prune=frozenset(_mentioned(data)) if message.prune else frozenset(),
+        base_version=message.base_version,
+    )
+
+
+def _mentioned(data: pb.ReferenceData) -> Iterable[reference.Kind]:
+    for kind in reference.FIELD_OF:
+        if getattr(data, reference.FIELD_OF[kind]):
+            yield kind
+
+
+def _entry_status(number: int, path: str, findings: Findings) -> reference.EntryStatus:
+    status = ENTRY_STATUSES.read(number, f"{path}.status", findings)
+    return cast(reference.EntryStatus, status or reference.EntryStatus.ACTIVE)
+
+
+def _term(message: pb.PaymentTerm, path: str, findings: Findings) -> reference.PaymentTerm:
+    kind = TERM_TYPES.read(message.type, f"{path}.type", findings)
+    if kind is None:
+        findings.add(f"{path}.type", Rule.REQUIRED)
+    return reference.PaymentTerm(
+        message.id,
+        message.name,
+        cast(terms.TermType, kind or terms.TermType.PERIOD_BASED),
+        message.days,
+        _entry_status(message.status, path, findings),
+    )
+
+
+def _entity(message: pb.LegalEntity, path: str, findings: Findings) -> reference.LegalEntity:
+    return reference.LegalEntity(
+        message.id, message.name, message.time_zone or "UTC", _entry_status(message.status, path, findings)
+    )
+
+
+def _periods(
+    messages: Iterable[pb.AccountingPeriod], findings: Findings
+) -> Iterable[reference.AccountingPeriod]:
+    for index, message in enumerate(messages):
+        path = f"data.accounting_periods[{index}]"
+        for name in ("start_date", "end_date"):
+            if not message.HasField(name):
+                findings.add(f"{path}.{name}", Rule.REQUIRED)
+        start = read_date(message.start_date, f"{path}.start_date", findings)
+        end = read_date(message.end_date, f"{path}.end_date", findings)
+        status = PERIOD_STATUSES.read(message.status, f"{path}.status", findings)
+        if start is None or end is None:
+            continue
+        yield reference.AccountingPeriod(
+            message.id,
+            message.legal_entity_id,
+            message.name,
+            start,
+            end,
+            message.financial_year,
+            cast(reference.PeriodStatus, status or reference.PeriodStatus.OPEN),
+        )
+
+
+def _treatment(message: pb.TaxTreatment, path: str, findings: Findings) -> reference.TaxTreatment:
+    return reference.TaxTreatment(
+        message.id,
+        message.name,
+        message.taxable,
+        message.tax_code,
+        message.product_code,
+        _entry_status(message.status, path, findings),
+    )
+
+
+def _settings(message: pb.Settings) -> Mapping[str, str | bool]:
+    return {field.name: value for field, value in message.ListFields()}
+
+
+def write_reference_data(data: reference.ReferenceData) -> pb.ReferenceData:
+    message = pb.ReferenceData(
+        payment_terms=(_write_term(data.payment_terms[each]) for each in sorted(data.payment_terms)),
+        legal_entities=(_write_entity(data.legal_entities[each]) for each in sorted(data.legal_entities)),
+        accounting_periods=(
+            _write_period(data.accounting_periods[each]) for each in sorted(data.accounting_periods)
+        ),
+        tax_treatments=(_write_treatment(data.tax_treatments[each]) for each in sorted(data.tax_treatments)),
+    )
+    if data.settings_known:
+        message.settings.CopyFrom(_write_settings(data.settings))
+    return message
+
+
+def _write_entry_status(status: reference.EntryStatus) -> pb.EntryStatus.ValueType:
+    return cast(pb.EntryStatus.ValueType, ENTRY_STATUSES.wire[status])
+
+
+def _write_term(term: reference.PaymentTerm) -> pb.PaymentTerm:
+    return pb.PaymentTerm(
+        id=term.id,
+        name=term.name,
+        type=cast(pb.PaymentTermType.ValueType, TERM_TYPES.wire[term.type]),
+        days=term.days,
+        status=_write_entry_status(term.status),
+    )
+
+
+def _write_entity(entity: reference.LegalEntity) -> pb.LegalEntity:
+    return pb.LegalEntity(
+        id=entity.id,
+        name=entity.name,
+        time_zone=entity.time_zone,
+        status=_write_entry_status(entity.status),
+    )
+
+
+def _write_period(period: reference.AccountingPeriod) -> pb.AccountingPeriod:
+    return pb.AccountingPeriod(
+        id=period.id,
+        legal_entity_id=period.legal_entity_id,
+        name=period.name,
+        start_date=write_date(period.start_date),
+        end_date=write_date(period.end_date),
+        financial_year=period.financial_year,
+        status=cast(pb.PeriodStatus.ValueType, PERIOD_STATUSES.wire[period.status]),
+    )
+
+
+def _write_treatment(treatment: reference.TaxTreatment) -> pb.TaxTreatment:
+    return pb.TaxTreatment(
+        id=treatment.id,
+        name=treatment.name,
+        taxable=treatment.taxable,
+        tax_code=treatment.tax_code,
+        product_code=treatment.product_code,
+        status=_write_entry_status(treatment.status),
+    )
+
+
+def _write_settings(settings: reference.Settings) -> pb.Settings:
+    return pb.Settings(
+        default_payment_term_id=settings.default_payment_term_id,
+        default_legal_entity_id=settings.default_legal_entity_id,
+        default_tax_treatment_id=settings.default_tax_treatment_id,
+        number_required_on_posted_import=settings.number_required_on_posted_import,
+        duplicate_numbers_allowed=settings.duplicate_numbers_allowed,
+        closed_periods_allowed=settings.closed_periods_allowed,
+    )
+
+
+def write_change(change: reference.Change) -> pb.ReferenceChange:
+    action = pb.REFERENCE_CHANGE_ACTION_CHANGED
+    if change.before is None:
+        action = pb.REFERENCE_CHANGE_ACTION_ADDED
+    elif change.after is None:
+        action = pb.REFERENCE_CHANGE_ACTION_REMOVED
+    return pb.ReferenceChange(
+        kind=change.kind,
+        id=change.id,
+        action=action,
+        differences=(
+            pb.FieldDifference(field=name, before=before, after=after)
+            for name, before, after in change.differences()
+        ),
+    )

@@ -1,0 +1,104 @@
+"""Dates, decimals, money, instants and enums between the wire and the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.date_pb2 import Date
+from google.type.decimal_pb2 import Decimal as WireDecimal
+from google.type.money_pb2 import Money
+
+from domain import money
+from domain.findings import Findings, Rule, shown
+
+NANOS = Decimal(10) ** 9
+YEAR_MOST = 9999
+
+
+class WireEnum(Protocol):
+    """An enum of the contract, by its names."""
+
+    def Value(self, name: str) -> int: ...
+
+
+class EnumTable:
+    """An enum of the contract beside the domain's: same names, the contract's with a prefix."""
+
+    def __init__(self, wire: WireEnum, domain: type[StrEnum], prefix: str) -> None:
+        self.domain: dict[int, StrEnum] = {wire.Value(f"{prefix}_{each.name}"): each for each in domain}
+        self.wire: dict[StrEnum, int] = {each: number for number, each in self.domain.items()}
+        self.names = ", ".join(each.name for each in domain)
+
+    def read(self, number: int, path: str, findings: Findings) -> StrEnum | None:
+        """The domain's value; None for the unspecified one; a finding for a number that has no meaning."""
+        if not number:
+            return None
+        value = self.domain.get(number)
+        if value is None:
+            findings.add(path, Rule.ENUM, have=self.names, value=number)
+        return value
+
+
+def read_date(message: Date, path: str, findings: Findings) -> date | None:
+    try:
+        return date(message.year, message.month, message.day)
+    except ValueError:
+        said = f"{message.year:04}-{message.month:02}-{message.day:02}"
+        findings.add(path, Rule.DATE, value=shown(said))
+        return None
+
+
+def read_decimal(
+    message: WireDecimal, path: str, findings: Findings, decimals: int = money.DECIMALS_MAX
+) -> Decimal | None:
+    try:
+        return money.decimal(message.value, decimals)
+    except money.NotDecimal as fault:
+        findings.add(path, fault.rule, **fault.facts)
+        return None
+
+
+def read_uuid(text: str, path: str, findings: Findings) -> UUID | None:
+    try:
+        value = UUID(text)
+    except ValueError:
+        findings.add(path, Rule.UUID_TEXT, value=shown(text))
+        return None
+    if str(value) != text.lower():
+        findings.add(path, Rule.UUID_TEXT, value=shown(text))
+        return None
+    return value
+
+
+def write_date(day: date) -> Date:
+    return Date(year=day.year, month=day.month, day=day.day)
+
+
+def write_decimal(value: Decimal) -> WireDecimal:
+    return WireDecimal(value=money.plain(value))
+
+
+def write_money(amount: Decimal, currency: str) -> Money:
+    units = int(amount)
+    return Money(currency_code=currency, units=units, nanos=int((amount - units) * NANOS))
+
+
+def write_instant(instant: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(instant.astimezone(UTC))
+    return stamp
+
+
+def known_paths(paths: Iterable[str], known: Iterable[str], path: str, findings: Findings) -> frozenset[str]:
+    """Paths of a field mask; one that names no field is a finding."""
+    have = sorted(known)
+    wanted = frozenset(paths)
+    for each in sorted(wanted - set(have)):
+        findings.add(path, Rule.MASK, field=shown(each), have=", ".join(have))
+    return wanted
