@@ -131,7 +131,8 @@ async def server(*refusals: Refusal) -> AsyncIterator[str]:
         answer, CancelInvoiceRequest.FromString, CancelInvoiceResponse.SerializeToString
     )
     running = grpc.aio.server()
-    running.add_registered_method_handlers("daybook.v1.InvoiceService", {"CancelInvoice": method})
+    service = grpc.method_handlers_generic_handler("daybook.v1.InvoiceService", {"CancelInvoice": method})
+    running.add_generic_rpc_handlers((service,))
     port = running.add_insecure_port("127.0.0.1:0")
     await running.start()
     try:
