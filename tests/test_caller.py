@@ -14,6 +14,7 @@ from .test_distributions import requirements
 HOUSE = Path(__file__).parents[1]
 CALLER = re.findall(r"```python\n(.*?)```", (HOUSE / "README.md").read_text(), re.DOTALL)[0]
 REFERENCE = HOUSE / "samples/reference.yaml"
+NEWEST = ["-c", str(HOUSE / "constraints.txt")]
 TYPES = ["types-grpcio", "types-protobuf"]
 
 
@@ -24,10 +25,7 @@ def test_the_caller_has_fifteen_lines() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("versions", ["floor", "newest"])
 def test_the_caller_of_the_readme_runs_on(versions: str, tmp_path: Path) -> None:
-    floors = [f"{name}=={oldest}" for name, oldest in requirements(HOUSE / "protos/pyproject.toml").items()]
-    python = environment(
-        tmp_path, *(floors if versions == "floor" else ["-c", str(HOUSE / "constraints.txt")])
-    )
+    python = environment(tmp_path, *(floors() if versions == "floor" else NEWEST))
     with serving() as target:
         daybook = Path(sys.executable).parent / "daybook"
         run(daybook, "reference", "apply", REFERENCE, "--server", target)
@@ -36,8 +34,16 @@ def test_the_caller_of_the_readme_runs_on(versions: str, tmp_path: Path) -> None
 
 
 @pytest.mark.long
+def test_the_client_keeps_its_promises_on_the_floor(tmp_path: Path) -> None:
+    python = environment(tmp_path, "pytest", "pytest-asyncio", *floors())
+    run(
+        python, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", HOUSE / "tests/test_client.py"
+    )
+
+
+@pytest.mark.long
 def test_the_caller_of_the_readme_is_typed(tmp_path: Path) -> None:
-    python = environment(tmp_path, *TYPES, "-c", str(HOUSE / "constraints.txt"))
+    python = environment(tmp_path, *TYPES, *NEWEST)
     (tmp_path / "caller.py").write_text(CALLER)
     (tmp_path / "mistaken.py").write_text(CALLER.replace("order_id=", "order="))
     strict = [
@@ -58,7 +64,7 @@ def test_the_caller_of_the_readme_is_typed(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_a_caller_gets_nothing_of_the_server(tmp_path: Path) -> None:
-    python = environment(tmp_path, "-c", str(HOUSE / "constraints.txt"))
+    python = environment(tmp_path, *NEWEST)
     installed = run(python, "-m", "pip", "list", "--format=freeze")
     names = {line.partition("==")[0] for line in installed.splitlines()}
     assert names - {"pip", "setuptools"} == {
@@ -75,6 +81,10 @@ def test_a_caller_gets_nothing_of_the_server(tmp_path: Path) -> None:
             f"import importlib.util; assert importlib.util.find_spec({room!r}) is None",
             where=tmp_path,
         )
+
+
+def floors() -> list[str]:
+    return [f"{name}=={oldest}" for name, oldest in requirements(HOUSE / "protos/pyproject.toml").items()]
 
 
 def environment(folder: Path, *packages: str) -> Path:

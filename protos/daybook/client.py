@@ -10,6 +10,7 @@ with connect("127.0.0.1:50051") as channel:
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, TypeVar, cast
@@ -139,12 +140,11 @@ class Failed(Protocol):
 
 
 def attached(call: Failed) -> list[Any]:
-    trailers: dict[str, str | bytes] = dict(call.trailing_metadata() or ())
-    status = trailers.get("grpc-status-details-bin", b"")
-    try:
-        return list(Status.FromString(status).details) if isinstance(status, bytes) else []
-    except DecodeError:
-        return []
+    for key, value in call.trailing_metadata() or ():
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            with suppress(DecodeError):
+                return list(Status.FromString(value).details)
+    return []
 
 
 M = TypeVar("M", bound=Message)
