@@ -1,0 +1,51 @@
+"""`daybook`: the command line; all but `serve`, `migrate` and `demo` is a client of the contract.
+
+Exit status: 0 well; 1 the service said no; 2 the command itself is wrong; 3 the service could not be asked.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from . import invoice_verbs, reference_verbs, server_verbs
+from .options import verb
+
+app = typer.Typer(
+    name="daybook",
+    help="A company's sales day book: every invoice written down once, in order, and never rubbed out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+reference = typer.Typer(no_args_is_help=True, help="The data that decisions rest on.")
+
+VERBS: dict[str, Callable[..., None]] = {
+    "serve": server_verbs.serve,
+    "ingest": invoice_verbs.ingest,
+    "order": invoice_verbs.order,
+    "show": invoice_verbs.show,
+    "list": invoice_verbs.list_,
+    "cancel": invoice_verbs.cancel,
+    "revise": invoice_verbs.revise,
+    "update": invoice_verbs.update,
+    "status": server_verbs.status,
+    "migrate": server_verbs.migrate,
+    "demo": server_verbs.demo,
+}
+for name, command in VERBS.items():
+    app.command(name)(verb(command))
+reference.command("apply")(verb(reference_verbs.apply))
+reference.command("show")(verb(reference_verbs.show))
+app.add_typer(reference, name="reference")
+
+
+def main() -> None:
+    """The entry of the installed command."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)

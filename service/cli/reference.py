@@ -1,0 +1,111 @@
+"""`daybook reference`: applies reference data, and shows what stands so that it can be applied again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from daybook.v1 import reference_data_service_pb2 as pb
+
+from .files import Plain, Tree
+from .forms import Problem, message, tree
+from .options import Author, Service
+from .printing import add, bare_table, console, print_json
+from .remote import authored, remote, understood, written_in
+
+SIGNS = {
+    pb.REFERENCE_CHANGE_ACTION_ADDED: "+",
+    pb.REFERENCE_CHANGE_ACTION_CHANGED: "~",
+    pb.REFERENCE_CHANGE_ACTION_REMOVED: "-",
+}
+TEXT_TAG = "tag:yaml.org,2002:str"
+
+
+def apply(
+    service: Service, author: Author, file: str, *, dry_run: bool, prune: bool, base: int, as_json: bool
+) -> None:
+    written = written_in(file)
+    request = understood(application(written.tree), written.place)
+    request.validate_only |= dry_run
+    request.prune |= prune
+    request.base_version = base or request.base_version
+    with remote(service) as there:
+        answer = there.reference.ApplyReferenceData(
+            authored(request, author), timeout=service.timeout, metadata=author.metadata()
+        )
+    if as_json:
+        print_json(answer)
+    else:
+        print_changes(answer, dry_run=request.validate_only)
+
+
+def application(said: Tree) -> tuple[pb.ApplyReferenceDataRequest, list[Problem]]:
+    """A request from the entries as they stand, or from a request whose `data` they are."""
+    wrapped = isinstance(said, dict) and "data" in said
+    return message(pb.ApplyReferenceDataRequest, said if wrapped else {"data": said})
+
+
+def print_changes(answer: pb.ApplyReferenceDataResponse, *, dry_run: bool) -> None:
+    screen = console()
+    if answer.changes:
+        table = bare_table(heading=False)
+        for change in answer.changes:
+            add(
+                table, SIGNS.get(change.action, "?"), change.kind.replace("_", " "), change.id, detail(change)
+            )
+        screen.print(table)
+    count = len(answer.changes)
+    would = "would change" if dry_run else "changed"
+    screen.print(f"{count} {would}, {answer.unchanged_count} stood already; version {answer.version}")
+
+
+def detail(change: pb.ReferenceChange) -> str:
+    if change.action != pb.REFERENCE_CHANGE_ACTION_CHANGED:
+        return ""
+    return ", ".join(
+        f"{each.field}: {each.before or '–'} → {each.after or '–'}" for each in change.differences
+    )
+
+
+def show(service: Service, *, as_json: bool, min_position: str) -> None:
+    request = pb.GetReferenceDataRequest(min_position=min_position)
+    with remote(service) as there:
+        answer = there.reference.GetReferenceData(request, timeout=service.timeout)
+    if as_json:
+        print_json(answer)
+        return
+    recorded = f", recorded {answer.update_time.ToJsonString()}" if answer.HasField("update_time") else ""
+    print(f"# version {answer.version}{recorded}")
+    print(as_yaml(answer.data), end="")
+
+
+def as_yaml(data: pb.ReferenceData) -> str:
+    """The entries as a person would write them."""
+    said = tree(data)
+    for kind, entries in said.items():
+        if kind in SAID_EVEN_WHEN_ZERO and isinstance(entries, list):
+            for entry in entries:
+                if isinstance(entry, dict):
+                    for name, zero in SAID_EVEN_WHEN_ZERO[kind].items():
+                        entry.setdefault(name, zero)
+    return yaml.dump(said, Dumper=Writer, sort_keys=False, allow_unicode=True, width=110) if said else ""
+
+
+SAID_EVEN_WHEN_ZERO: dict[str, dict[str, Tree]] = {
+    "payment_terms": {"days": Plain(0)},
+    "tax_treatments": {"taxable": False},
+}
+
+
+class Writer(yaml.SafeDumper):
+    """Writes scalars plainly where they are plain."""
+
+
+def plain(writer: yaml.SafeDumper, value: Any) -> yaml.Node:
+    text = str(value)
+    tag = writer.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return writer.represent_scalar(tag, text)
+
+
+Writer.add_representer(Plain, plain)

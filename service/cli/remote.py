@@ -1,0 +1,92 @@
+"""The service as a verb sees it: a channel for as long as it runs, and requests that name their author."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, TypeVar
+from uuid import UUID
+
+import grpc
+from google.protobuf.message import Message
+
+from daybook.client import connect
+from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
+from daybook.v1.invoice_service_pb2 import IngestInvoiceRequest, InvoiceKey, InvoiceNumber
+from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceStub
+
+from .faults import Misspoken
+from .files import Tree, Unreadable, Written, read_one
+from .forms import Problem, message
+from .options import Author, Named, Service
+
+M = TypeVar("M", bound=Message)
+
+
+class Remote:
+    """The services behind one channel."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.invoices = InvoiceServiceStub(channel)
+        self.queries = InvoiceQueryServiceStub(channel)
+        self.reference = ReferenceDataServiceStub(channel)
+
+
+@contextmanager
+def remote(service: Service) -> Iterator[Remote]:
+    with connect(service.server, service.tls()) as channel:
+        yield Remote(channel)
+
+
+def key_of(named: Named) -> InvoiceKey:
+    """What the caller called the invoice by."""
+    named.check()
+    if named.number:
+        return InvoiceKey(number=InvoiceNumber(legal_entity_id=named.legal_entity, number=named.number))
+    if named.key:
+        return InvoiceKey(unique_identifier=named.key)
+    try:
+        return InvoiceKey(invoice_id=str(UUID(named.invoice)))
+    except ValueError:
+        return InvoiceKey(unique_identifier=named.invoice)
+
+
+WRAPPED = "invoice"
+ASIDE = frozenset(("errors", "place"))  # what `ingest --refused` writes beside an invoice
+
+
+def ingestion(tree: Tree) -> tuple[IngestInvoiceRequest, list[Problem]]:
+    """A request from an invoice as it stands, or from a request whose `invoice` it is."""
+    if isinstance(tree, dict) and WRAPPED in tree:
+        said = {name: part for name, part in tree.items() if name not in ASIDE}
+        return message(IngestInvoiceRequest, said)
+    return message(IngestInvoiceRequest, {WRAPPED: tree})
+
+
+def authored(request: M, author: Author) -> M:
+    """The request with what the caller says of it; what a file says of it stands where nothing was said."""
+    for name in ("reason", "correlation_id"):
+        if said := getattr(author, name):
+            setattr(request, name, said)
+    return request
+
+
+def written_in(name: str) -> Written:
+    """The only thing in a file or in standard input."""
+    written = read_one(name, stdin())
+    if written.trouble:
+        raise Unreadable(f"{written.place}: {written.trouble}")
+    return written
+
+
+def stdin() -> BinaryIO:
+    return sys.stdin.buffer
+
+
+def understood(said: tuple[M, list[Problem]], place: str) -> M:
+    """The message, if everything could be said in it."""
+    if said[1]:
+        raise Misspoken(place, said[1])
+    return said[0]

@@ -1,0 +1,64 @@
+"""`daybook serve` and `migrate`: settings in, the house up."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+
+from .. import bootstrap
+from ..config import BadSetting, Config, configured, sources
+from ..logs import set_up
+from .options import Stop
+from .server_verbs import Serving
+
+PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@]*@|(password\s*=\s*)('[^']*'|\S+)")
+
+
+def serve(serving: Serving, *, print_config: bool) -> None:
+    said = said_of(serving)
+    if print_config:
+        for name, value, source in sources(said):
+            print(f"{name} = {masked(str(value))}  # {source}")
+    config = checked(said)
+    if not print_config:
+        set_up(config.log_level)
+        asyncio.run(bootstrap.serve(config))
+
+
+def migrate(database_url: str | None, print_grants: str | None) -> None:
+    if print_grants:
+        bootstrap.print_grants(print_grants)
+        return
+    config = checked({"database_url": database_url})
+    if not config.database_url:
+        raise Stop("migrate what? give --database-url; the embedded store migrates itself")
+    asyncio.run(bootstrap.migrate(config))
+
+
+def said_of(serving: Serving) -> dict[str, object]:
+    """What was said; None where nothing was."""
+    paths = {
+        "data_dir": serving.data_dir,
+        "tls_cert": serving.tls_cert,
+        "tls_key": serving.tls_key,
+        "client_ca": serving.client_ca,
+    }
+    return {
+        "listen": serving.listen,
+        "database_url": serving.database_url,
+        "insecure": serving.insecure or None,
+        **{name: None if path is None else str(path) for name, path in paths.items()},
+    }
+
+
+def checked(said: Mapping[str, object]) -> Config:
+    try:
+        return configured(said)
+    except BadSetting as trouble:
+        raise Stop(str(trouble)) from trouble
+
+
+def masked(value: str) -> str:
+    """A setting without its password."""
+    return PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[2] is None else f"{found[2]}***", value)
