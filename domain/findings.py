@@ -64,7 +64,7 @@ class Rule(Enum):
     PERIOD_CLOSED = "accounting period {value} is closed"
     PERIODS_OVERLAP = "overlaps accounting period {other} of the same legal entity ({start} to {end})"
     KIND_NAME = "set for the kind OTHER, and only for it"
-    REFERENCE_KIND = "a kind where an id is given, and only there"
+    ID_OR_ORDER = "an id with its kind, an order_id, or both"
     NO_SUCH_MEMO = "no {kind} {value} in this book"
     BOTH_COORDINATES = "latitude and longitude go together"
     STILL_USED = "{kind} {value} cannot go: {user} names it"

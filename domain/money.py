@@ -1,4 +1,4 @@
-"""Exact amounts: currencies and their smallest units, decimals as callers write them, rounding as an argument."""
+"""Exact amounts: currencies and their smallest units, decimals as callers write them, rounding as asked."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _currencies(codes: str, decimals: int) -> dict[str, Currency]:
     return {code: Currency(code, decimals, unit) for code in codes.split()}
 
 
-# ISO 4217 active codes that an invoice can be in: no metals, bond units, funds codes without a unit, or tests.
+# ISO 4217: the active codes that have a smallest unit. No metals, bond units or test codes.
 CURRENCIES: dict[str, Currency] = {
     **_currencies("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF", 0),
     **_currencies(

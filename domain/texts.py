@@ -25,9 +25,11 @@ def check_text(value: str, path: str, findings: Findings, limit: int = TEXT_MAX)
 
 def check_texts(names: Sequence[str], values: Sequence[str], path: str, findings: Findings) -> None:
     """Names and ids of one message, by the names of their fields."""
+    together = "".join(values)
+    if len(together) <= TEXT_MAX and together.isprintable():
+        return  # then so is each of them
     for name, value in zip(names, values, strict=True):
-        if value and (len(value) > TEXT_MAX or not value.isprintable()):
-            check_text(value, f"{path}.{name}", findings)
+        check_text(value, f"{path}.{name}", findings)
 
 
 def check_required(value: str, path: str, findings: Findings, limit: int = TEXT_MAX) -> None:

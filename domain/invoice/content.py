@@ -1,6 +1,7 @@
 """An invoice as its sender has it, and the fingerprint that tells a retry from another request.
 
-None stands for what was not sent or could not be read; the rules say which of it is needed.
+None stands for what was not sent or could not be read; the rules say which of it is needed. Decimals have
+been read by `money.decimal`, so that they are finite and bounded.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
+from json import JSONEncoder
 from operator import attrgetter
 
 from ..money import normal
@@ -126,15 +127,11 @@ class Content:
 
 
 def fingerprint(content: Content) -> str:
-    """Says the content as asked: only what was set, decimals by value, lists in order, labels by key."""
-    said: list[str] = []
-    _say(content, said)
-    digest = hashlib.sha256("".join(said).encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{FINGERPRINT_VERSION}:{digest}"
+    """A digest of the content as asked: the JSON of what was set, decimals by value, names in order."""
+    return f"{FINGERPRINT_VERSION}:{hashlib.sha256(_json(content).encode()).hexdigest()}"
 
 
-_SAID: dict[type, tuple[tuple[str, ...], attrgetter[tuple[object, ...]]]] = {}
-for _each in (
+_PARTS: tuple[type, ...] = (
     ReferenceContent,
     LineReferenceContent,
     SourceContent,
@@ -142,37 +139,22 @@ for _each in (
     TaxContent,
     LineContent,
     Content,
-):
-    _names = tuple(each.name for each in fields(_each))
-    _SAID[_each] = (_names, attrgetter(*_names))
+)
+_NAMES = {part: tuple(each.name for each in fields(part)) for part in _PARTS}
+_VALUES = {part: attrgetter(*names) for part, names in _NAMES.items()}
 
 
-def _say(value: object, said: list[str]) -> None:
-    """Appends each set field as name, type, length and text: no two contents say the same."""
-    names, get = _SAID[type(value)]
-    for name, item in zip(names, get(value), strict=True):
-        if item is None or item is False or item == "" or item == () or item == {}:
-            continue
-        if type(item) is str:
-            said.append(f"{name}:s{len(item)}:{item};")
-        elif type(item) is Decimal:
-            said.append(f"{name}:d:{normal(item)};")
-        elif type(item) is date:
-            said.append(f"{name}:t:{item.isoformat()};")
-        elif type(item) is tuple:
-            said.append(f"{name}:l{len(item)}:[")
-            for part in item:
-                _say(part, said)
-                said.append(",")
-            said.append("];")
-        elif item is True:
-            said.append(f"{name}:b;")
-        elif isinstance(item, StrEnum):
-            said.append(f"{name}:e:{item.value};")
-        elif isinstance(item, Mapping):
-            pairs = "".join(f"{len(key)}:{key}={len(item[key])}:{item[key]}," for key in sorted(item))
-            said.append(f"{name}:m:{{{pairs}}};")
-        else:
-            said.append(f"{name}:(")
-            _say(item, said)
-            said.append(");")
+def _said(value: object) -> object:
+    """A part as JSON takes it: only what was set. A field's name tells its type, so that texts suffice."""
+    if isinstance(value, Decimal):
+        return normal(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    part = type(value)
+    pairs = zip(_NAMES[part], _VALUES[part](value), strict=True)
+    return {name: each for name, each in pairs if each or type(each) is Decimal}
+
+
+_json = JSONEncoder(default=_said, sort_keys=True, separators=(",", ":"), check_circular=False).encode

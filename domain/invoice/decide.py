@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from operator import attrgetter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from ..findings import Findings, Malformed, Rule, listed, shown
+from ..findings import Findings, Malformed, Rule, shown
 from ..numbering import Number
 from ..refusal import Refused
-from .content import Content, LineContent, ReferenceContent, fingerprint
+from ..texts import check_free_text, check_labels, check_text
+from .content import Content, ReferenceContent, fingerprint
+from .differences import told_differences
 from .events import (
     DescriptionTexts,
     Event,
+    Header,
     InvoiceCanceled,
     InvoiceDrafted,
     InvoicePosted,
     InvoiceRevised,
     InvoiceUpdated,
     Reference,
-    ReferenceKind,
     Status,
 )
-from .rules import Checked, Rules, check, check_free_text, check_labels, checked_reference
-from .state import Invoice, Line
-
-DIFFERENCES_MAX = 25  # fields that a refusal names
-
+from .references import MEMO_KINDS, check_reference
+from .rules import Checked, Rules, check
+from .state import Invoice
 
 # Refusals
 
@@ -63,6 +62,8 @@ class VersionMoved(Refused):
 
 # Commands
 
+UPDATABLE = ("description", "labels", "reference")
+
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
@@ -91,12 +92,12 @@ class Cancel:
     pass
 
 
-UPDATABLE = ("description", "labels", "reference")
-
-
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The events of the invoice's stream, and the number that they take or give back. No events: nothing changes."""
+    """The events of the invoice's stream, and the number that they take or give back.
+
+    No events: nothing changes.
+    """
 
     events: tuple[Event, ...] = ()
     claim: Number | None = None
@@ -116,9 +117,7 @@ def ingest(
     content = command.content
     if invoice is not None:
         return _again(content, invoice, invoice_id, findings)
-    checked = check(content, rules, findings)
-    if checked is None:
-        raise Malformed(findings)
+    checked = _checked(content, rules, findings.copy())
     body = _body(checked)
     drafted = InvoiceDrafted(
         unique_identifier=content.unique_identifier,
@@ -129,7 +128,7 @@ def ingest(
         size=1 + len(body),
         personal=checked.texts,
     )
-    return Decision((drafted, *body), claim=_number(checked.header.legal_entity_id, content.invoice_number))
+    return Decision((drafted, *body), claim=_number(checked.header))
 
 
 def _again(content: Content, invoice: Invoice, invoice_id: object, findings: Findings) -> Decision:
@@ -140,8 +139,15 @@ def _again(content: Content, invoice: Invoice, invoice_id: object, findings: Fin
     raise IngestedDifferently(
         unique_identifier=shown(content.unique_identifier),
         invoice_id=invoice_id,
-        fields=listed(differences(content, invoice), most=DIFFERENCES_MAX) or "what was left to defaults",
+        fields=told_differences(content, invoice),
     )
+
+
+def _checked(content: Content, rules: Rules, findings: Findings) -> Checked:
+    checked = check(content, rules, findings)
+    if checked is None:
+        raise Malformed(findings)
+    return checked
 
 
 def _body(checked: Checked) -> list[Event]:
@@ -151,13 +157,15 @@ def _body(checked: Checked) -> list[Event]:
     return [*checked.addresses, *checked.lines, *checked.taxes, *posted]
 
 
-def _number(legal_entity_id: str, text: str) -> Number | None:
-    return Number(legal_entity_id, text) if text else None
+def _number(header: Header) -> Number | None:
+    """The number that an invoice holds because its sender brought it."""
+    return Number(header.legal_entity_id, header.invoice_number) if header.invoice_number else None
 
 
 def revise(
     command: Revise, invoice: Invoice | None, invoice_id: object, rules: Rules, findings: Findings
 ) -> Decision:
+    """Replaces the content of a draft, or of one that was canceled, which comes back to life."""
     if invoice is None:
         raise NotFound(key=invoice_id)
     if command.request_id and command.request_id in invoice.request_ids:
@@ -165,14 +173,13 @@ def revise(
     _expect(command.expected_version, invoice, invoice_id)
     if invoice.status not in (Status.DRAFT, Status.CANCELED):
         raise NotDraft(invoice_id=invoice_id, status=invoice.status.lower(), verb="revised")
-    content = command.content
+    content = _under_its_key(command.content, invoice)
     said = fingerprint(content)
     if said == invoice.fingerprint and invoice.status is Status.DRAFT and not findings:
         return NOTHING
-    _check_revision(content, invoice, findings)
-    checked = check(content, rules, findings)
-    if checked is None:
-        raise Malformed(findings)
+    findings = findings.copy()
+    _check_revision(command, invoice, findings)
+    checked = _checked(replace(content, status=None), rules, findings)
     body = _body(checked)
     revised = InvoiceRevised(
         header=checked.header,
@@ -183,13 +190,22 @@ def revise(
         request_id=command.request_id,
         personal=checked.texts,
     )
-    new = _number(checked.header.legal_entity_id, content.invoice_number)
-    old = None if invoice.status is Status.CANCELED else brought_number(invoice)
+    new = _number(checked.header)
+    old = None if invoice.status is Status.CANCELED else _number(invoice.header)
     kept = new == old
     return Decision((revised, *body), claim=None if kept else new, release=None if kept else old)
 
 
-def _check_revision(content: Content, invoice: Invoice, findings: Findings) -> None:
+def _under_its_key(content: Content, invoice: Invoice) -> Content:
+    """The content as an ingestion would say it, so that its fingerprint answers a later ingestion too."""
+    if content.unique_identifier:
+        return content
+    return replace(content, unique_identifier=invoice.unique_identifier)
+
+
+def _check_revision(command: Revise, invoice: Invoice, findings: Findings) -> None:
+    content = command.content
+    check_text(command.request_id, "request_id", findings)
     if content.unique_identifier not in ("", invoice.unique_identifier):
         findings.add(
             "invoice.unique_identifier",
@@ -206,25 +222,20 @@ def _expect(version: int, invoice: Invoice, invoice_id: object) -> None:
         raise VersionMoved(invoice_id=invoice_id, version=invoice.version, expected=version)
 
 
-def brought_number(invoice: Invoice) -> Number | None:
-    """The number that an invoice holds because its sender brought it."""
-    return _number(invoice.header.legal_entity_id, invoice.header.invoice_number)
-
-
 def update(command: Update, invoice: Invoice | None, invoice_id: object, findings: Findings) -> Decision:
+    """Changes what may change at any time; the reference, once posted."""
     if invoice is None:
         raise NotFound(key=invoice_id)
     if command.request_id and command.request_id in invoice.request_ids:
         return NOTHING
-    check_free_text(command.description, "change.description", findings)
-    check_labels(command.labels, "change.labels", findings)
-    reference = _updated_reference(command, invoice, findings)
+    findings = findings.copy()
+    reference = _check_update(command, invoice, findings)
     if findings:
         raise Malformed(findings)
     _expect(command.expected_version, invoice, invoice_id)
     changed = _really_changed(command, reference, invoice)
     if "reference" in changed:
-        _check_reference_may_change(invoice, invoice_id, reference)
+        _refuse_reference(invoice, invoice_id, reference)
     if not changed:
         return NOTHING
     updated = InvoiceUpdated(
@@ -237,14 +248,24 @@ def update(command: Update, invoice: Invoice | None, invoice_id: object, finding
     return Decision((updated,))
 
 
-def _updated_reference(command: Update, invoice: Invoice, findings: Findings) -> Reference | None:
-    said = command.reference
-    if "reference" not in command.changed or said is None:
+def _check_update(command: Update, invoice: Invoice, findings: Findings) -> Reference | None:
+    """Checks what is meant to change; answers the reference, if one is meant."""
+    check_text(command.request_id, "request_id", findings)
+    if not command.changed:
+        findings.add("update_mask", Rule.REQUIRED)
+    if strange := sorted(command.changed.difference(UPDATABLE)):
+        have = ", ".join(UPDATABLE)
+        findings.add("update_mask", Rule.NOT_CHANGEABLE, have=have, value=shown(", ".join(strange)))
+    if "description" in command.changed:
+        check_free_text(command.description, "change.description", findings)
+    if "labels" in command.changed:
+        check_labels(command.labels, "change.labels", findings)
+    if "reference" not in command.changed or command.reference is None:
         return None
-    reference = invoice.header.reference
-    if reference and (reference.kind, reference.id) == (said.kind, said.id):
-        return Reference(reference.kind, said.id, said.system, said.kind_name)
-    return checked_reference(said.kind, said.id, said.system, said.kind_name, "change.reference", findings)
+    said, stands = command.reference, invoice.header.reference
+    if stands and (stands.kind, stands.id) == (said.kind, said.id) and stands.kind in MEMO_KINDS:
+        return Reference(stands.kind, said.id, said.system, said.kind_name)  # it was looked up before
+    return check_reference(said, "change.reference", findings)
 
 
 def _really_changed(command: Update, reference: Reference | None, invoice: Invoice) -> set[str]:
@@ -256,11 +277,10 @@ def _really_changed(command: Update, reference: Reference | None, invoice: Invoi
     return {name for name in command.changed if not same[name]}
 
 
-def _check_reference_may_change(invoice: Invoice, invoice_id: object, reference: Reference | None) -> None:
-    memos = (ReferenceKind.DEBIT_MEMO, ReferenceKind.CREDIT_MEMO)
+def _refuse_reference(invoice: Invoice, invoice_id: object, reference: Reference | None) -> None:
     if invoice.status is not Status.POSTED:
         raise ReferenceOfDraft(invoice_id=invoice_id, status=invoice.status.lower())
-    if any(each and each.kind in memos for each in (reference, invoice.header.reference)):
+    if any(each and each.kind in MEMO_KINDS for each in (reference, invoice.header.reference)):
         raise MemoReference()
 
 
@@ -271,129 +291,4 @@ def cancel(command: Cancel, invoice: Invoice | None, invoice_id: object) -> Deci
         return NOTHING
     if invoice.status is not Status.DRAFT:
         raise NotDraft(invoice_id=invoice_id, status=invoice.status.lower(), verb="canceled")
-    return Decision((InvoiceCanceled(),), release=brought_number(invoice))
-
-
-# What differs
-
-
-def differences(content: Content, invoice: Invoice) -> list[str]:
-    """Paths of what a sender says otherwise than the invoice has it; what was left to defaults aside."""
-    return [*_header_differences(content, invoice), *_lines_differences(content, invoice)]
-
-
-_HEADER_SAME = (
-    "account_id",
-    "bill_to_contact_id",
-    "invoice_date",
-    "due_date",
-    "payment_term_id",
-    "legal_entity_id",
-    "accounting_period_id",
-    "invoice_number",
-    "purchase_order_number",
-    "owner_id",
-    "billing_address",
-    "shipping_address",
-    "ship_from_address",
-    "should_calculate_tax",
-    "tax_status",
-)
-_TEXTS_SAME = ("account_name", "bill_to_contact_name", "owner_name", "description")
-
-
-def _header_differences(content: Content, invoice: Invoice) -> Iterable[str]:
-    header = invoice.header
-    for name in _HEADER_SAME:
-        stands = None if name in header.defaulted else getattr(header, name)
-        if (getattr(content, name) or None) != (stands or None):
-            yield f"invoice.{name}"
-    if invoice.texts is not None:
-        for name in _TEXTS_SAME:
-            if getattr(content, name) != getattr(invoice.texts, name):
-                yield f"invoice.{name}"
-    if content.currency_code != header.currency:
-        yield "invoice.currency_code"
-    if dict(content.labels) != header.labels:
-        yield "invoice.labels"
-    if (content.status is Status.POSTED) != (invoice.posted_date is not None):
-        yield "invoice.status"
-    elif content.posted_date and content.posted_date != invoice.posted_date:
-        yield "invoice.posted_date"
-    if not _same(content.reference, header.reference):
-        yield "invoice.reference"
-    if not _same(content.source, header.source):
-        yield "invoice.source"
-    yield from _address_differences(content, invoice)
-
-
-def _same(said: object, stands: object) -> bool:
-    """Whether two parts with the same fields say the same."""
-    if said is None or stands is None:
-        return said is stands
-    names = [each.name for each in fields(said)]  # type: ignore[arg-type]
-    return all(getattr(said, name) == getattr(stands, name) for name in names)
-
-
-def _address_differences(content: Content, invoice: Invoice) -> Iterable[str]:
-    for index, group in enumerate(content.address_groups):
-        stands = invoice.addresses.get(group.key)
-        same = stands is not None and (stands.state, stands.country) == (group.state, group.country)
-        if same and stands is not None and stands.personal is not None:
-            place = attrgetter("street", "city", "postal_code", "latitude", "longitude")
-            same = place(stands.personal) == place(group)
-        if not same:
-            yield f"invoice.address_groups[{index}]"
-    if len(content.address_groups) < len(invoice.addresses):
-        yield "invoice.address_groups"
-
-
-_LINE_SAME = (
-    "name",
-    "start_date",
-    "end_date",
-    "quantity",
-    "unit_price",
-    "product_id",
-    "product_name",
-    "usage_product_id",
-    "usage_based",
-    "usage_overage_quantity",
-    "unit_of_measure_id",
-    "unit_of_measure_name",
-)
-_LINE_DEFAULTED = (
-    "billing_address",
-    "shipping_address",
-    "ship_from_address",
-    "tax_treatment_id",
-    "accounting_period_id",
-)
-
-
-def _lines_differences(content: Content, invoice: Invoice) -> Iterable[str]:
-    if len(content.lines) != len(invoice.lines):
-        yield "invoice.lines"
-    for index, (said, stands) in enumerate(zip(content.lines, invoice.lines, strict=False)):
-        yield from (f"invoice.lines[{index}].{name}" for name in _line_differences(said, stands))
-
-
-def _line_differences(said: LineContent, stands: Line) -> Iterable[str]:
-    added = stands.added
-    for name in _LINE_SAME:
-        if getattr(said, name) != getattr(added, name):
-            yield name
-    for name in _LINE_DEFAULTED:
-        value = getattr(said, name)
-        if value and value != getattr(added, name):
-            yield name
-    if said.charge_amount != added.charge:
-        yield "charge_amount"
-    if added.personal is not None and said.description != added.personal.description:
-        yield "description"
-    if not _same(said.reference, added.reference):
-        yield "reference"
-    brought = [(row.transaction_number, row.amount, row.rate, row.name, row.code) for row in said.taxes]
-    stand = [(row.transaction_number, row.amount, row.rate, row.name, row.code) for row in stands.rows]
-    if brought != stand:
-        yield "taxes"
+    return Decision((InvoiceCanceled(),), release=_number(invoice.header))

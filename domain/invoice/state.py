@@ -30,6 +30,8 @@ from .events import (
     TaxTexts,
 )
 
+_NO_TEXTS = TaxTexts()
+
 
 class Settlement(StrEnum):
     NOT_APPLICABLE = "NOT_APPLICABLE"
@@ -70,7 +72,7 @@ class Line:
     added: LineAdded
     tax_status: TaxStatus
     rows: tuple[TaxRow, ...] = ()
-    row_texts: TaxTexts | None = TaxTexts()
+    row_texts: TaxTexts | None = _NO_TEXTS
     tax: Decimal = ZERO
 
     @property
