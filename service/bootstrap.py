@@ -5,15 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import structlog
 
+from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from daybook.v1 import invoice_service_pb2_grpc as invoice_grpc
 from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
 from domain.invoice import Limits
+from projections.caught_up import Tidings
+from projections.checkpoint import prepare
+from projections.invoices import INVOICES
+from projections.invoices_by_order import INVOICES_BY_ORDER
+from projections.pool import pool
+from projections.projection import Pool
+from projections.reader import Reader
+from projections.runner import Runner
 from store import schema
+from store.codec import Codec
 from store.embedded import Embedded
 from store.log import Unavailable
 from store.migrate import grants
@@ -23,13 +35,15 @@ from store.postgres import PostgresLog, open_log
 from .calls import Callers
 from .config import Config, local_user
 from .invoices import Invoices
+from .queries import Queries
 from .reference_data import ReferenceDataServicer
-from .server import Server, build
+from .server import Register, Server, build
 from .snapshot import Snapshot
 from .transact import Book
 
 log_line = structlog.get_logger()
 
+READ_MODELS = (INVOICES, INVOICES_BY_ORDER)
 HEALTH_SECONDS = 2.0  # between looks at the store
 
 Say = Callable[[str], None]
@@ -41,7 +55,7 @@ def now() -> datetime:
 
 @contextlib.asynccontextmanager
 async def database(config: Config, say: Say) -> AsyncIterator[str]:
-    """The connection string of the store: the operator's own, or an embedded one that lives as long as this."""
+    """The store's connection string: the operator's own, or an embedded one that lives as long as this."""
     if config.database_url:
         yield config.database_url
         return
@@ -50,42 +64,65 @@ async def database(config: Config, say: Say) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def running(config: Config, say: Say) -> AsyncIterator[Server]:
+async def running(config: Config, say: Say = print) -> AsyncIterator[Server]:
     """The whole house, up and serving until the context is left; then what runs is finished."""
     async with contextlib.AsyncExitStack() as stack:
         dsn = await stack.enter_async_context(database(config, say))
-        log = await stack.enter_async_context(await open_log(dsn))
-        snapshot = Snapshot(log, schema.codec().decode, schema.REFERENCE_TOPICS)
+        codec = schema.codec()
+        log = await stack.enter_async_context(await open_log(dsn, codec))
+        connections = await stack.enter_async_context(pool(dsn))
+        await prepare(connections, READ_MODELS)
+        snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
         await snapshot.refresh()
-        server = assemble(config, log, snapshot)
+        await stack.enter_async_context(following(log, codec, connections))
+        tidings = await stack.enter_async_context(Tidings(dsn))
+        server = assemble(config, log, snapshot, Reader(connections, tidings))
         await server.start()
         stack.push_async_callback(server.stop)
         for work in (snapshot.follow(), watch(log, server)):
-            stack.callback(asyncio.create_task(work).cancel)
+            await stack.enter_async_context(doing(work))
         await server.serving(True)
         yield server
 
 
-def assemble(config: Config, log: PostgresLog, snapshot: Snapshot) -> Server:
+@contextlib.asynccontextmanager
+async def following(log: PostgresLog, codec: Codec, connections: Pool) -> AsyncIterator[None]:
+    """The read models follow the log; the batch that is under way is finished."""
+    runner = Runner(log, codec.decode, connections, READ_MODELS, known=frozenset(schema.REGISTRY))
+    task = asyncio.create_task(runner.run(), name="runner")
+    try:
+        yield
+    finally:
+        runner.stop()
+        await task
+
+
+@contextlib.asynccontextmanager
+async def doing(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Work that goes on until the context is left."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def assemble(config: Config, log: PostgresLog, snapshot: Snapshot, reader: Reader) -> Server:
     callers = Callers(local_user(), proven=bool(config.client_ca))
     book = Book(log, snapshot, now, Limits(lines_max=config.lines_max))
     invoices = Invoices(book, callers)
+    queries = Queries(reader, snapshot, log.identity, now)
     reference_data = ReferenceDataServicer(log, snapshot, callers)
-    return build(
-        config,
-        (
-            (
-                "daybook.v1.InvoiceService",
-                lambda server: invoice_grpc.add_InvoiceServiceServicer_to_server(invoices, server),
-            ),
-            (
-                "daybook.v1.ReferenceDataService",
-                lambda server: reference_grpc.add_ReferenceDataServiceServicer_to_server(
-                    reference_data, server
-                ),
-            ),
+    services: dict[str, Register] = {
+        "InvoiceService": partial(invoice_grpc.add_InvoiceServiceServicer_to_server, invoices),
+        "InvoiceQueryService": partial(query_grpc.add_InvoiceQueryServiceServicer_to_server, queries),
+        "ReferenceDataService": partial(
+            reference_grpc.add_ReferenceDataServiceServicer_to_server, reference_data
         ),
-    )
+    }
+    return build(config, {f"daybook.v1.{name}": register for name, register in services.items()})
 
 
 async def watch(log: PostgresLog, server: Server) -> None:

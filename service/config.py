@@ -1,4 +1,7 @@
-"""Settings: from the command line, else the environment, else what is sensible. Nothing else reads the environment."""
+"""Settings: from the command line, else the environment, else what is sensible.
+
+Nothing else reads the environment.
+"""
 
 from __future__ import annotations
 
@@ -56,9 +59,7 @@ def default_folder() -> Path:
 
 def configured(said: Mapping[str, object], environment: Mapping[str, str] | None = None) -> Config:
     """Settings said on the command line (None: not said) over those of the environment."""
-    values: dict[str, object] = {}
-    for name, value, _ in sources(said, environment):
-        values[name] = value
+    values = {name: value for name, value, _ in sources(said, environment)}
     config = Config(**values)  # type: ignore[arg-type]
     check(config)
     return config

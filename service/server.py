@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,21 +22,31 @@ METADATA_BYTES_MAX = 16 * 1024
 DRAIN_SECONDS = 0.2  # between saying NOT_SERVING and refusing, for those who watch
 
 
-class Health(health.HealthServicer):  # type: ignore[misc]
+class Health(health.HealthServicer):
     """Health with `List`, which the package leaves out."""
 
-    async def List(
-        self, request: health_pb2.HealthListRequest, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> health_pb2.HealthListResponse:
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, bool] = {}
+
+    async def List(self, request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         statuses = {
-            name: health_pb2.HealthCheckResponse(status=status) for name, status in self._server_status.items()
+            name: health_pb2.HealthCheckResponse(status=kind(yes)) for name, yes in self._said.items()
         }
-        return health_pb2.HealthListResponse(statuses=statuses)
+        return health_pb2.HealthListResponse(statuses=statuses)  # type: ignore[attr-defined]
 
     async def say(self, names: Iterable[str], serving: bool) -> None:
-        kind = health_pb2.HealthCheckResponse
         for name in names:
-            await self.set(name, kind.SERVING if serving else kind.NOT_SERVING)
+            self._said[name] = serving
+            await self.set(name, kind(serving))
+
+    async def enter_graceful_shutdown(self) -> None:
+        await self.say(list(self._said), serving=False)
+        await super().enter_graceful_shutdown()
+
+
+def kind(serving: bool) -> Any:
+    return health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 @dataclass(slots=True)
@@ -67,14 +77,14 @@ class Server:
 Register = Callable[[grpc.aio.Server], None]
 
 
-def build(config: Config, services: Iterable[tuple[str, Register]]) -> Server:
+def build(config: Config, services: Mapping[str, Register]) -> Server:
     """Puts the server together; it does not serve yet."""
     outermost = Outermost(config.calls_max, config.streams_max)
     server = grpc.aio.server(interceptors=(outermost,), options=_options(config))
     checks = Health()
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)  # type: ignore[no-untyped-call]
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     names = []
-    for name, register in services:
+    for name, register in services.items():
         register(server)
         names.append(name)
     _reflect(server, (*names, "grpc.health.v1.Health"))

@@ -155,7 +155,7 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
 
 def budget(context: Context) -> float:
     """Seconds that a call may take."""
-    remaining = context.time_remaining()
+    remaining: float | None = context.time_remaining()  # None without a deadline, whatever the stubs say
     return DEADLINE_MAX if remaining is None else max(0.0, min(DEADLINE_MAX, remaining - ANSWER_MARGIN))
 
 
@@ -218,7 +218,8 @@ def reported(name: str, error: BaseException) -> Fault:
     A method that was cancelled from outside is gone; one that cancels itself would leave its caller waiting.
     """
     task = asyncio.current_task()
-    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+    assert task is not None
+    if isinstance(error, asyncio.CancelledError) and task.cancelling():
         raise error
     fault = fault_of(error)
     if fault.code is grpc.StatusCode.INTERNAL:

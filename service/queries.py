@@ -1,0 +1,182 @@
+"""Answers questions about invoices from the read models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import grpc
+
+from daybook.v1 import invoice_pb2 as pb
+from daybook.v1 import invoice_query_service_pb2 as query_pb
+from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
+from domain import identity, invoice
+from domain.refusal import Refused
+from projections import invoices, invoices_by_order
+from projections.invoice_filter import Today
+from projections.invoice_summary import InvoiceSummary
+from projections.reader import Reader
+from store.log import LogIdentity
+
+from . import positions
+from .calls import deadline
+from .keys import Key, missing, the_one
+from .pages import pages, size
+from .snapshot import Snapshot
+from .wire.filters import read_filter
+from .wire.invoices import write_line
+from .wire.keys import read_key
+from .wire.summaries import add_content, check_mask, masked, write_summary
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+INVOICES_DEFAULT = 50
+LINES_DEFAULT = 100
+LINE_BITS = 24  # of a cursor into lines; the rest is the invoice's version
+
+
+class LinesChanged(Refused):
+    reason = "LINES_CHANGED"
+    because = "invoice {key} has changed since the first page of its lines; begin again"
+
+
+class Queries(query_grpc.InvoiceQueryServiceServicer):
+    """The methods of `InvoiceQueryService`."""
+
+    def __init__(
+        self, reader: Reader, snapshot: Snapshot, log_identity: LogIdentity, clock: Callable[[], datetime]
+    ) -> None:
+        self._reader = reader
+        self._snapshot = snapshot
+        self._identity = log_identity
+        self._clock = clock
+
+    async def GetInvoice(
+        self, request: query_pb.GetInvoiceRequest, context: Context
+    ) -> query_pb.GetInvoiceResponse:
+        check_mask(request.read_mask)
+        key = read_key(request.key)
+        seen, until = self._min_position(request.min_position), deadline(context)
+        invoice_id = await self._resolved(key, seen, until)
+        full = request.view != pb.INVOICE_VIEW_BASIC
+        answer = await invoices.find(
+            self._reader,
+            invoice_id,
+            lines=invoices.LINES_SHOWN_MAX if full else 0,
+            min_position=seen,
+            deadline=until,
+        )
+        if answer.found is None:
+            raise invoice.NotFound(key=key)
+        message = self._written(answer.found.summary)
+        if full:
+            entity = answer.found.summary.header.legal_entity_id
+            add_content(message, answer.found.addresses, answer.found.lines, entity)
+        return query_pb.GetInvoiceResponse(
+            invoice=masked(message, request.read_mask), position=self._position(answer.position)
+        )
+
+    async def ListInvoices(
+        self, request: query_pb.ListInvoicesRequest, context: Context
+    ) -> query_pb.ListInvoicesResponse:
+        check_mask(request.read_mask)
+        these = pages(self._identity, "ListInvoices", request.filter)
+        answer = await invoices.list_(
+            self._reader,
+            read_filter(request.filter, self._today()),
+            before=these.cursor(request.page_token),
+            size=size(request.page_size, INVOICES_DEFAULT),
+            min_position=self._min_position(request.min_position),
+            deadline=deadline(context),
+        )
+        found = answer.found
+        return query_pb.ListInvoicesResponse(
+            invoices=(masked(each, request.read_mask) for each in self._all(found.items)),
+            next_page_token=these.token(found.next) if found.next is not None else "",
+            position=self._position(answer.position),
+        )
+
+    async def ListOrderInvoices(
+        self, request: query_pb.ListOrderInvoicesRequest, context: Context
+    ) -> query_pb.ListOrderInvoicesResponse:
+        if not request.order_id:
+            raise missing("order_id")
+        check_mask(request.read_mask)
+        these = pages(self._identity, "ListOrderInvoices", request.order_id)
+        answer = await invoices_by_order.list_(
+            self._reader,
+            request.order_id,
+            before=these.cursor(request.page_token),
+            size=size(request.page_size, INVOICES_DEFAULT),
+            min_position=self._min_position(request.min_position),
+            deadline=deadline(context),
+        )
+        found = answer.found
+        return query_pb.ListOrderInvoicesResponse(
+            invoices=(masked(each, request.read_mask) for each in self._all(found.items)),
+            next_page_token=these.token(found.next) if found.next is not None else "",
+            position=self._position(answer.position),
+        )
+
+    async def ListInvoiceLines(
+        self, request: query_pb.ListInvoiceLinesRequest, context: Context
+    ) -> query_pb.ListInvoiceLinesResponse:
+        key = read_key(request.key)
+        these = pages(self._identity, "ListInvoiceLines", request.key)
+        cursor = these.cursor(request.page_token) or 0
+        version, after = cursor >> LINE_BITS, cursor & ((1 << LINE_BITS) - 1)
+        seen, until = self._min_position(request.min_position), deadline(context)
+        invoice_id = await self._resolved(key, seen, until)
+        answer = await invoices.list_lines(
+            self._reader,
+            invoice_id,
+            after=after,
+            size=size(request.page_size, LINES_DEFAULT),
+            min_position=seen,
+            deadline=until,
+        )
+        found = answer.found
+        if found is None:
+            raise invoice.NotFound(key=key)
+        if version not in (0, found.version):
+            raise LinesChanged(key=key)
+        following = "" if found.next is None else these.token(found.version << LINE_BITS | found.next)
+        return query_pb.ListInvoiceLinesResponse(
+            lines=(write_line(line, found.legal_entity_id) for line in found.lines),
+            next_page_token=following,
+            position=self._position(answer.position),
+        )
+
+    async def _resolved(self, key: Key, min_position: int, until: float) -> UUID:
+        if key.invoice_id is not None:
+            return key.invoice_id
+        if key.number is None:
+            return identity.invoice(key.unique_identifier)
+        answer = await invoices.numbered(
+            self._reader,
+            key.number.legal_entity_id,
+            key.number.text,
+            min_position=min_position,
+            deadline=until,
+        )
+        return the_one(answer.found, key)
+
+    def _all(self, summaries: Iterable[InvoiceSummary]) -> Iterable[pb.Invoice]:
+        return map(self._written, summaries)
+
+    def _written(self, summary: InvoiceSummary) -> pb.Invoice:
+        today = self._snapshot.current.today(summary.header.legal_entity_id, self._clock())
+        return write_summary(summary, self._position(summary.reference_position), today)
+
+    def _today(self) -> Today:
+        now, reference = self._clock(), self._snapshot.current
+        at: dict[str, date] = {each: reference.today(each, now) for each in reference.legal_entities}
+        return Today(elsewhere=now.date(), at=at)
+
+    def _min_position(self, text: str) -> int:
+        return positions.read(self._identity, text, "min_position")
+
+    def _position(self, position: int) -> str:
+        return positions.token(self._identity, position)
