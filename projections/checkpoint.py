@@ -1,0 +1,213 @@
+"""Where every generation of a read model stands; its position moves with the rows: it is the fence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .projection import SCHEMA, Connection, NotReady, Poison, Pool, Projection, surfacing
+
+PREPARE_KEY = 7017848462464  # the advisory lock under which one process makes tables and the others wait
+PREPARE_SECONDS_MAX = 60
+CHANNEL = "projections"
+ERROR_TEXT_MAX = 2000
+
+BOOKKEEPING = """
+CREATE TABLE IF NOT EXISTS projections.checkpoints (
+    projection text NOT NULL,
+    code integer NOT NULL,
+    generation integer NOT NULL,
+    position bigint NOT NULL DEFAULT 0,
+    moved timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (projection, code, generation)
+) WITH (fillfactor = 20);
+
+-- The generation that answers. Old and new code, side by side during a deployment, each have their own.
+CREATE TABLE IF NOT EXISTS projections.live (
+    projection text NOT NULL,
+    code integer NOT NULL,
+    generation integer NOT NULL,
+    PRIMARY KEY (projection, code),
+    FOREIGN KEY (projection, code, generation) REFERENCES projections.checkpoints
+);
+
+-- Events that a read model stands still at.
+CREATE TABLE IF NOT EXISTS projections.troubles (
+    projection text NOT NULL,
+    code integer NOT NULL,
+    generation integer NOT NULL,
+    position bigint NOT NULL,
+    event text NOT NULL,
+    error text NOT NULL,
+    attempts integer NOT NULL DEFAULT 1,
+    since timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (projection, code, generation)
+);
+"""
+MISSING = "SELECT NOT EXISTS (SELECT FROM projections.live WHERE projection = %s AND code = %s)"
+BEGIN_CHECKPOINT = "INSERT INTO projections.checkpoints (projection, code, generation) VALUES (%s, %s, %s)"
+GO_LIVE = "INSERT INTO projections.live (projection, code, generation) VALUES (%s, %s, %s)"
+
+MARK = """
+SELECT checkpoint.generation, checkpoint.position, trouble.position IS NOT NULL
+FROM projections.live
+JOIN projections.checkpoints AS checkpoint USING (projection, code, generation)
+LEFT JOIN projections.troubles AS trouble USING (projection, code, generation)
+WHERE projection = %s AND code = %s
+"""
+# The commit does not wait for the disk: rows and checkpoint are lost together, and worked out again.
+MOVE = f"""
+UPDATE projections.checkpoints SET position = %(upto)s, moved = now()
+WHERE projection = %(projection)s AND code = %(code)s AND generation = %(generation)s
+    AND position = %(position)s
+RETURNING pg_notify('{CHANNEL}', %(tidings)s), set_config('synchronous_commit', 'off', true)
+"""
+SETTLE = "DELETE FROM projections.troubles WHERE projection = %s AND code = %s AND generation = %s"
+STAND_STILL = """
+INSERT INTO projections.troubles (projection, code, generation, position, event, error)
+SELECT projection, code, generation, %(at)s, %(event)s, %(error)s FROM projections.checkpoints
+WHERE projection = %(projection)s AND code = %(code)s AND generation = %(generation)s
+    AND position = %(position)s
+ON CONFLICT (projection, code, generation) DO UPDATE
+SET position = EXCLUDED.position, event = EXCLUDED.event, error = EXCLUDED.error,
+    attempts = troubles.attempts + 1
+"""
+STANDINGS = """
+SELECT projection, code, checkpoint.generation, coalesce(live.generation = checkpoint.generation, false),
+    checkpoint.position, checkpoint.moved,
+    trouble.position, trouble.event, trouble.error, trouble.attempts, trouble.since
+FROM projections.checkpoints AS checkpoint
+LEFT JOIN projections.live AS live USING (projection, code)
+LEFT JOIN projections.troubles AS trouble
+    USING (projection, code, generation)
+ORDER BY projection, code, checkpoint.generation
+"""
+
+
+class Stale(Exception):
+    """Somebody else has moved the checkpoint on; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A generation and how far it has come; `troubled` when it stands still."""
+
+    generation: int
+    position: int
+    troubled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The event that a read model stands still at, and why."""
+
+    position: int
+    event: str
+    error: str
+    attempts: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One generation of a read model as the database has it."""
+
+    projection: str
+    code: int
+    generation: int
+    live: bool
+    position: int
+    moved: datetime
+    trouble: Trouble | None
+
+
+async def prepare(pool: Pool, projections: Iterable[Projection]) -> None:
+    """Make what is missing, bookkeeping and first generations; any number of processes may do so at once."""
+    with surfacing():
+        async with pool.connection() as connection, connection.transaction():
+            await connection.execute("SET LOCAL client_min_messages = warning")
+            await connection.execute(f"SET LOCAL lock_timeout = '{PREPARE_SECONDS_MAX}s'")
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", (PREPARE_KEY,))
+            await _make_schema(connection)
+            await connection.execute(BOOKKEEPING)
+            for projection in projections:
+                await _make_live(connection, projection)
+
+
+async def _make_schema(connection: Connection) -> None:
+    """A role that may only use the schema must not even try to make it."""
+    cursor = await connection.execute("SELECT to_regnamespace(%s) IS NULL", (SCHEMA,))
+    if (await cursor.fetchone()) == (True,):
+        await connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
+
+
+async def _make_live(connection: Connection, projection: Projection) -> None:
+    cursor = await connection.execute(MISSING, (projection.name, projection.code))
+    if (await cursor.fetchone()) == (True,):
+        key = (projection.name, projection.code, 1)
+        await create(connection, projection, 1)
+        await connection.execute(projection.index.format(table=projection.table(1)).encode())
+        await connection.execute(GO_LIVE, key)
+
+
+async def create(connection: Connection, projection: Projection, generation: int) -> None:
+    """The tables of a generation, without indexes, at the beginning of the log."""
+    await connection.execute(projection.create.format(table=projection.table(generation)).encode())
+    await connection.execute(BEGIN_CHECKPOINT, (projection.name, projection.code, generation))
+
+
+async def mark(connection: Connection, projection: Projection) -> Mark:
+    """Where the live generation stands."""
+    cursor = await connection.execute(MARK, (projection.name, projection.code))
+    row = await cursor.fetchone()
+    if row is None:
+        raise NotReady(projection.wire_name)
+    return Mark(*row)
+
+
+async def move(connection: Connection, projection: Projection, since: Mark, upto: int) -> None:
+    """Move the checkpoint inside the transaction that writes the rows; it stays locked until the end.
+
+    Raises Stale where it is not at `since`. The commit tells all who listen.
+    """
+    table = projection.table(since.generation)
+    moved = await connection.execute(
+        MOVE, {**_key(projection, since), "upto": upto, "tidings": f"{table} {upto}"}
+    )
+    if moved.rowcount != 1:
+        raise Stale(f"{table} is no longer at {since.position}")
+    if since.troubled:
+        await connection.execute(SETTLE, (projection.name, projection.code, since.generation))
+
+
+async def stand_still(connection: Connection, projection: Projection, since: Mark, poison: Poison) -> None:
+    """Write down the event that cannot be projected; without effect where the mark is stale."""
+    error = str(poison).replace("\0", "")[:ERROR_TEXT_MAX]
+    told = {**_key(projection, since), "at": poison.position, "event": poison.event, "error": error}
+    await connection.execute(STAND_STILL, told)
+
+
+async def standings(pool: Pool) -> Sequence[Standing]:
+    """Every generation of every read model, and what troubles it."""
+    with surfacing():
+        async with pool.connection() as connection:
+            cursor = await connection.execute(STANDINGS)
+            rows = await cursor.fetchall()
+    return [_standing(*row) for row in rows]
+
+
+def _standing(*row: Any) -> Standing:
+    projection, code, generation, live, position, moved, *trouble = row
+    known = Trouble(*trouble) if trouble[0] is not None else None
+    return Standing(projection, code, generation, live, position, moved, known)
+
+
+def _key(projection: Projection, since: Mark) -> dict[str, object]:
+    return {
+        "projection": projection.name,
+        "code": projection.code,
+        "generation": since.generation,
+        "position": since.position,
+    }

@@ -1,0 +1,145 @@
+"""The log as the projections read it: once for all that stand close together, and whole appends at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from uuid import UUID
+
+from store.log import Log, Recorded, Stored, Unreadable
+
+from .projection import Poison, Projection
+
+BATCH_EVENTS = 2_000  # read at once; more only where one append has more
+BATCHES_KEPT = 4
+
+Decode = Callable[[Stored], Recorded]
+
+
+class Fed:
+    """An event as the log gave it; decoded once, by the first projection that wants it."""
+
+    __slots__ = ("_decode", "_recorded", "stored")
+
+    def __init__(self, stored: Stored, decode: Decode) -> None:
+        self.stored = stored
+        self._decode = decode
+        self._recorded: Recorded | None = None
+
+    @property
+    def position(self) -> int:
+        return self.stored.position
+
+    @property
+    def topic(self) -> str:
+        return self.stored.topic
+
+    @property
+    def recorded(self) -> Recorded:
+        if self._recorded is None:
+            try:
+                self._recorded = self._decode(self.stored)
+            except Unreadable as error:
+                raise Poison(self.position, self.topic, str(error)) from error
+        return self._recorded
+
+
+class Feed:
+    """Reads the log, and remembers what it read last for the projection that asks a moment later."""
+
+    def __init__(self, log: Log, decode: Decode, batch: int) -> None:
+        self._log = log
+        self._decode = decode
+        self._batch = batch
+        self._turn = asyncio.Lock()
+        self._kept: deque[tuple[int, Sequence[Fed]]] = deque(maxlen=BATCHES_KEPT)
+
+    async def after(self, position: int, least: int = 1) -> Sequence[Fed]:
+        """What follows a position: at least so many events where there are as many, none at the end."""
+        async with self._turn:
+            for after, events in self._kept:
+                following = events[bisect_right(events, position, key=_position) :]
+                if after <= position and len(following) >= least:
+                    return following
+            return await self._read(position, max(self._batch, 2 * least))
+
+    async def wait(self, position: int, seconds: float) -> None:
+        await self._log.wait(position, seconds)
+
+    async def _read(self, position: int, limit: int) -> Sequence[Fed]:
+        events = [Fed(stored, self._decode) for stored in await self._log.feed(position, limit)]
+        if events:
+            self._kept.append((position, events))
+        return events
+
+
+def _position(event: Fed) -> int:
+    return event.position
+
+
+async def whole(feed: Feed, position: int, projection: Projection, known: Collection[str]) -> Whole:
+    """What follows a position, as far as it is whole and can be read; none at the end of the log.
+
+    A part of an invoice is never shown: a batch that the limit has cut in the middle of an append ends before
+    that append, and one that is longer than a batch is read whole. Raises Poison where the first append
+    cannot be read.
+    """
+    events = await feed.after(position)
+    while True:
+        found = Whole(events, projection, known)
+        if found.ends or not events:
+            return found
+        if found.poison is not None:
+            raise found.poison
+        longer = await feed.after(position, least=len(events) + 1)
+        if len(longer) <= len(events):
+            first = events[0]
+            raise Poison(first.position, first.topic, "the append that begins here is not whole")
+        events = longer
+
+
+class Whole:
+    """A batch and the places where it can end; `poison` is what stands behind the last of them, if any."""
+
+    def __init__(self, events: Sequence[Fed], projection: Projection, known: Collection[str]) -> None:
+        self._events = events
+        self._topics = projection.topics
+        self.ends: list[int] = []
+        self.poison: Poison | None = None
+        try:
+            for end in _ends(events, projection, known):
+                self.ends.append(end)
+        except Poison as poison:
+            self.poison = poison
+
+    def __bool__(self) -> bool:
+        return bool(self.ends)
+
+    def upto(self, appends: int) -> tuple[Sequence[Recorded], int]:
+        """The events that the projection wants of so many appends, and the position where those end."""
+        count = self.ends[min(appends, len(self.ends)) - 1]
+        taken = self._events[:count]
+        return [event.recorded for event in taken if event.topic in self._topics], taken[-1].position
+
+
+def _ends(events: Sequence[Fed], projection: Projection, known: Collection[str]) -> Iterator[int]:
+    """How many events make a batch in which nothing is half: one number for each such place."""
+    open_: dict[UUID, int] = {}  # streams in the middle of an append, and its last version
+    for count, event in enumerate(events, 1):
+        if event.topic in projection.topics:
+            _follow(event, projection, open_)
+        elif event.topic not in known:
+            raise Poison(event.position, event.topic, f"{event.topic} is newer than this program")
+        if not open_:
+            yield count
+
+
+def _follow(event: Fed, projection: Projection, open_: dict[UUID, int]) -> None:
+    stored = event.stored
+    last = stored.version + projection.span(event.recorded) - 1
+    if last > stored.version:
+        open_[stored.stream] = last
+    elif stored.version >= open_.get(stored.stream, stored.version):
+        open_.pop(stored.stream, None)

@@ -1,0 +1,357 @@
+"""The read model `invoices`: every invoice as its events have left it, to be found, listed and paged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+
+from domain import invoice
+from store.log import Recorded
+
+from .invoice_filter import EVERY, InvoiceFilter, condition
+from .invoice_summary import TOPICS, Folded, InvoiceSummary, continued, decode, encode, fold, span
+from .projection import Connection, Projection, columns
+from .reader import Answer, Page, Reader
+
+LINES_PER_CHUNK = 100
+LINES_SHOWN_MAX = 500
+PAGE_SIZE_MAX = 500
+
+# Texts that are not there are null, so that no index holds them.
+CREATE = """
+CREATE TABLE {table} (
+    invoice_id uuid PRIMARY KEY,
+    drafted_position bigint NOT NULL,
+    position bigint NOT NULL,
+    version bigint NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    tax_status text COLLATE "C" NOT NULL,
+    settlement text COLLATE "C" NOT NULL,
+    unique_identifier text COLLATE "C",
+    number text COLLATE "C",
+    legal_entity_id text COLLATE "C" NOT NULL,
+    account_id text COLLATE "C" NOT NULL,
+    reference_kind text COLLATE "C",
+    reference_id text COLLATE "C",
+    source_system text COLLATE "C",
+    source_id text COLLATE "C",
+    purchase_order_number text COLLATE "C",
+    invoice_date date NOT NULL,
+    due_date date NOT NULL,
+    posted_date date,
+    currency text COLLATE "C" NOT NULL,
+    total numeric NOT NULL,
+    total_with_tax numeric NOT NULL,
+    balance numeric NOT NULL,
+    line_count integer NOT NULL,
+    labels jsonb,
+    created timestamptz NOT NULL,
+    updated timestamptz NOT NULL,
+    header bytea NOT NULL,
+    addresses bytea
+);
+CREATE TABLE {table}_lines (
+    invoice_id uuid NOT NULL,
+    chunk integer NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (invoice_id, chunk)
+);
+"""
+INDEX = """
+CREATE UNIQUE INDEX ON {table} (drafted_position);
+CREATE INDEX ON {table} (account_id, drafted_position);
+CREATE INDEX ON {table} (status, drafted_position);
+CREATE INDEX ON {table} (settlement, drafted_position);
+CREATE INDEX ON {table} (legal_entity_id, drafted_position);
+CREATE INDEX ON {table} (number, legal_entity_id) WHERE number IS NOT NULL;
+CREATE INDEX ON {table} (reference_id, drafted_position) WHERE reference_id IS NOT NULL;
+CREATE INDEX ON {table} (source_id) WHERE source_id IS NOT NULL;
+CREATE INDEX ON {table} (source_system, drafted_position) WHERE source_system IS NOT NULL;
+CREATE INDEX ON {table} (purchase_order_number, drafted_position) WHERE purchase_order_number IS NOT NULL;
+CREATE INDEX ON {table} (invoice_date);
+CREATE INDEX ON {table} (due_date);
+CREATE INDEX ON {table} (posted_date) WHERE posted_date IS NOT NULL;
+CREATE INDEX ON {table} (due_date) WHERE status = 'POSTED' AND balance > 0;
+CREATE INDEX ON {table} (currency, total_with_tax);
+CREATE INDEX ON {table} USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL;
+"""
+
+STORED = "SELECT invoice_id, header FROM {table} WHERE invoice_id = ANY(%s)"
+WRITE = """
+INSERT INTO {table} (
+    invoice_id, drafted_position, position, version, status, tax_status, settlement,
+    unique_identifier, number, legal_entity_id, account_id, reference_kind, reference_id,
+    source_system, source_id, purchase_order_number, invoice_date, due_date, posted_date,
+    currency, total, total_with_tax, balance, line_count, labels, created, updated, header, addresses
+)
+SELECT
+    invoice_id, drafted_position, position, version, status, tax_status, settlement,
+    unique_identifier, number, legal_entity_id, account_id, reference_kind, reference_id,
+    source_system, source_id, purchase_order_number, invoice_date, due_date, posted_date,
+    currency, total, total_with_tax, balance, line_count, labels::jsonb, created, updated, header, addresses
+FROM unnest(
+    %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::text[], %s::text[], %s::date[], %s::date[], %s::date[],
+    %s::text[], %s::numeric[], %s::numeric[], %s::numeric[], %s::integer[], %s::text[],
+    %s::timestamptz[], %s::timestamptz[], %s::bytea[], %s::bytea[]
+) AS new (
+    invoice_id, drafted_position, position, version, status, tax_status, settlement,
+    unique_identifier, number, legal_entity_id, account_id, reference_kind, reference_id,
+    source_system, source_id, purchase_order_number, invoice_date, due_date, posted_date,
+    currency, total, total_with_tax, balance, line_count, labels, created, updated, header, addresses
+)
+ON CONFLICT (invoice_id) DO UPDATE SET
+    position = EXCLUDED.position, version = EXCLUDED.version, status = EXCLUDED.status,
+    tax_status = EXCLUDED.tax_status, settlement = EXCLUDED.settlement, number = EXCLUDED.number,
+    legal_entity_id = EXCLUDED.legal_entity_id, account_id = EXCLUDED.account_id,
+    reference_kind = EXCLUDED.reference_kind, reference_id = EXCLUDED.reference_id,
+    source_system = EXCLUDED.source_system, source_id = EXCLUDED.source_id,
+    purchase_order_number = EXCLUDED.purchase_order_number, invoice_date = EXCLUDED.invoice_date,
+    due_date = EXCLUDED.due_date, posted_date = EXCLUDED.posted_date, currency = EXCLUDED.currency,
+    total = EXCLUDED.total, total_with_tax = EXCLUDED.total_with_tax, balance = EXCLUDED.balance,
+    line_count = EXCLUDED.line_count, labels = EXCLUDED.labels, updated = EXCLUDED.updated,
+    header = EXCLUDED.header, addresses = coalesce(EXCLUDED.addresses, {table}.addresses)
+"""
+REMOVE_LINES = "DELETE FROM {table}_lines WHERE invoice_id = ANY(%s)"
+WRITE_LINES = """
+INSERT INTO {table}_lines (invoice_id, chunk, body)
+SELECT * FROM unnest(%s::uuid[], %s::integer[], %s::bytea[])
+"""
+
+FIND = """
+SELECT header, addresses, (
+    SELECT array_agg(body ORDER BY chunk) FROM {table}_lines AS lines
+    WHERE lines.invoice_id = %(invoice_id)s AND chunk < %(chunks)s
+)
+FROM {table} WHERE invoice_id = %(invoice_id)s
+"""
+LIST = """
+SELECT drafted_position, header FROM {{table}}
+WHERE {condition} AND drafted_position < %(before)s
+ORDER BY drafted_position DESC LIMIT %(limit)s
+"""
+LINES = """
+SELECT version, legal_entity_id, line_count, (
+    SELECT array_agg(body ORDER BY chunk) FROM {table}_lines AS lines
+    WHERE lines.invoice_id = %(invoice_id)s AND chunk BETWEEN %(first)s AND %(last)s
+)
+FROM {table} WHERE invoice_id = %(invoice_id)s
+"""
+NUMBERED = """
+SELECT invoice_id, status = 'CANCELED' FROM {table}
+WHERE legal_entity_id = %(legal_entity_id)s AND number = %(number)s
+ORDER BY drafted_position
+"""
+NEWEST = 2**63 - 1
+
+_encode = msgspec.json.Encoder().encode
+_addresses = msgspec.json.Decoder(list[invoice.AddressGroupAssigned]).decode
+_lines = msgspec.json.Decoder(list[invoice.Line]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInvoice:
+    """An invoice with its address groups and the first of its lines."""
+
+    summary: InvoiceSummary
+    addresses: tuple[invoice.AddressGroupAssigned, ...]
+    lines: tuple[invoice.Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LinesPage:
+    """Lines of an invoice at a version; `next` is the number of the last, None where no more follow."""
+
+    lines: tuple[invoice.Line, ...]
+    next: int | None
+    version: int
+    legal_entity_id: str
+
+
+# Questions
+
+
+async def find(
+    reader: Reader,
+    invoice_id: UUID,
+    *,
+    lines: int = LINES_SHOWN_MAX,
+    min_position: int = 0,
+    deadline: float | None = None,
+) -> Answer[FoundInvoice | None]:
+    """One invoice with at most so many of its lines, or None."""
+    chunks = -(-lines // LINES_PER_CHUNK)
+    answer = await reader.ask(
+        INVOICES,
+        FIND,
+        {"invoice_id": invoice_id, "chunks": chunks},
+        min_position=min_position,
+        deadline=deadline,
+    )
+    for header, addresses, bodies in answer.found:
+        found = FoundInvoice(decode(header), tuple(_addresses(addresses)), tuple(_of(bodies)[:lines]))
+        return Answer(found, answer.position)
+    return Answer(None, answer.position)
+
+
+async def list_(
+    reader: Reader,
+    filter: InvoiceFilter = EVERY,  # noqa: A002
+    *,
+    before: int | None = None,
+    size: int = 50,
+    min_position: int = 0,
+    deadline: float | None = None,
+) -> Answer[Page[InvoiceSummary]]:
+    """A page of the invoices that meet the filter, newest first, by when they were first recorded.
+
+    `before` is the `next` of the page before this one; it holds for every generation of the tables.
+    """
+    meets, parameters = condition(filter)
+    answer = await reader.ask(
+        INVOICES,
+        LIST.format(condition=meets),
+        {**parameters, "before": NEWEST if before is None else before, "limit": size + 1},
+        min_position=min_position,
+        deadline=deadline,
+        prepare=False,
+    )
+    return Answer(page(answer.found, size), answer.position)
+
+
+async def list_lines(
+    reader: Reader,
+    invoice_id: UUID,
+    *,
+    after: int = 0,
+    size: int = 100,
+    min_position: int = 0,
+    deadline: float | None = None,
+) -> Answer[LinesPage | None]:
+    """A page of the lines that follow line number `after`, or None where there is no such invoice."""
+    first = after // LINES_PER_CHUNK
+    asked = {
+        "invoice_id": invoice_id,
+        "first": first,
+        "last": (after + size - 1) // LINES_PER_CHUNK,
+    }
+    answer = await reader.ask(INVOICES, LINES, asked, min_position=min_position, deadline=deadline)
+    for version, legal_entity_id, line_count, bodies in answer.found:
+        start = after - first * LINES_PER_CHUNK
+        lines = tuple(_of(bodies)[start : start + size])
+        more = after + size < line_count
+        following = after + size if more else None
+        return Answer(LinesPage(lines, following, version, legal_entity_id), answer.position)
+    return Answer(None, answer.position)
+
+
+async def numbered(
+    reader: Reader,
+    legal_entity_id: str,
+    number: str,
+    *,
+    min_position: int = 0,
+    deadline: float | None = None,
+) -> Answer[tuple[UUID, ...]]:
+    """The invoices that carry a number; canceled ones, which have given it back, where there is no other."""
+    if "\0" in legal_entity_id + number:
+        return Answer((), await reader.wait_until(INVOICES, min_position, deadline))
+    answer = await reader.ask(
+        INVOICES,
+        NUMBERED,
+        {"legal_entity_id": legal_entity_id, "number": number},
+        min_position=min_position,
+        deadline=deadline,
+    )
+    carrying = tuple(invoice_id for invoice_id, canceled in answer.found if not canceled)
+    return Answer(carrying or tuple(invoice_id for invoice_id, _ in answer.found), answer.position)
+
+
+def page(rows: Sequence[tuple[int, bytes]], size: int) -> Page[InvoiceSummary]:
+    """A page from its rows and one more, which tells that another page follows."""
+    shown = rows[:size]
+    return Page(tuple(decode(header) for _, header in shown), shown[-1][0] if len(rows) > size else None)
+
+
+def _of(bodies: Sequence[bytes] | None) -> list[invoice.Line]:
+    return [line for body in bodies or () for line in _lines(body)]
+
+
+# Rows
+
+
+async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
+    """Every invoice of the batch, once, as the batch leaves it."""
+    folded = fold(batch, await stored(connection, STORED.format(table=table), continued(batch)))
+    rows = columns([_row(each) for each in folded])
+    await connection.execute(WRITE.format(table=table).encode(), rows)
+    rewritten = [each for each in folded if each.rewritten]
+    if old := [each.summary.id for each in rewritten if each.before is not None]:
+        await connection.execute(REMOVE_LINES.format(table=table).encode(), (old,))
+    if rewritten:
+        chunks = columns([chunk for each in rewritten for chunk in _chunks(each)])
+        await connection.execute(WRITE_LINES.format(table=table).encode(), chunks)
+
+
+async def stored(connection: Connection, query: str, invoice_ids: set[UUID]) -> Mapping[UUID, InvoiceSummary]:
+    """Invoices as the batches before have left them."""
+    if not invoice_ids:
+        return {}
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(query.encode(), (list(invoice_ids),))
+        return {invoice_id: decode(header) for invoice_id, header in await cursor.fetchall()}
+
+
+def _row(folded: Folded) -> tuple[object, ...]:
+    summary, header = folded.summary, folded.summary.header
+    reference, source = header.reference, header.source
+    return (
+        summary.id,
+        summary.drafted_position,
+        summary.position,
+        summary.version,
+        summary.status.value,
+        summary.tax_status.value,
+        summary.settlement.value,
+        summary.unique_identifier or None,
+        summary.number or None,
+        header.legal_entity_id,
+        header.account_id,
+        reference.kind.value if reference else None,
+        reference.id if reference else None,
+        source.system if source else None,
+        (source.id or None) if source else None,
+        header.purchase_order_number or None,
+        header.invoice_date,
+        header.due_date,
+        summary.posted_date,
+        header.currency,
+        summary.totals.total,
+        summary.totals.total_with_tax,
+        summary.totals.balance,
+        summary.line_count,
+        json.dumps(header.labels) if header.labels else None,
+        summary.created,
+        summary.updated,
+        encode(summary),
+        _encode(list(folded.state.addresses.values())) if folded.rewritten else None,
+    )
+
+
+def _chunks(folded: Folded) -> list[tuple[UUID, int, bytes]]:
+    lines = folded.state.lines
+    starts = range(0, len(lines), LINES_PER_CHUNK)
+    return [
+        (folded.summary.id, number, _encode(lines[start : start + LINES_PER_CHUNK]))
+        for number, start in enumerate(starts)
+    ]
+
+
+INVOICES = Projection(
+    name="invoices", code=1, topics=TOPICS, create=CREATE, index=INDEX, span=span, project=project
+)

@@ -1,0 +1,35 @@
+"""Connections to the read models, a few per process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from .caught_up import CONNECT_SECONDS_MAX, KEEPALIVES
+from .projection import Pool
+
+CONNECTIONS_MAX = 8
+WAITING_MAX = 2000  # for a connection; who comes later is refused at once
+
+
+@asynccontextmanager
+async def pool(dsn: str, connections: int = CONNECTIONS_MAX) -> AsyncIterator[Pool]:
+    """A pool that opens in the background and mends itself."""
+    made: Pool = AsyncConnectionPool(
+        dsn,
+        connection_class=psycopg.AsyncConnection[tuple[object, ...]],
+        kwargs={"autocommit": True, "connect_timeout": CONNECT_SECONDS_MAX, **KEEPALIVES},
+        min_size=1,
+        max_size=connections,
+        max_waiting=WAITING_MAX,
+        open=False,
+        name="read models",
+    )
+    await made.open()
+    try:
+        yield made
+    finally:
+        await made.close()

@@ -1,0 +1,96 @@
+"""What a read model is: a name, tables, and how events become rows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from store.log import Recorded, Unavailable
+
+Connection: TypeAlias = psycopg.AsyncConnection[Any]
+Pool: TypeAlias = AsyncConnectionPool[Connection]
+Project: TypeAlias = Callable[[Connection, str, Sequence[Recorded]], Awaitable[None]]
+Span: TypeAlias = Callable[[Recorded], int]
+
+SCHEMA = "projections"
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """One read model. Raise `code` whenever its tables, or the way they are filled, change.
+
+    `create` and `index` are SQL that names the tables of a generation by `{table}`. `topics` are the stored
+    names of the events that it is made of. `span` says how many events of its stream an event opens, itself
+    included: they came in one append, and `project` is never given a part of them.
+    """
+
+    name: str
+    code: int
+    topics: frozenset[str]
+    create: str
+    index: str
+    span: Span
+    project: Project
+
+    @property
+    def wire_name(self) -> str:
+        return self.name.replace("_", "-")
+
+    def table(self, generation: int) -> str:
+        return f"{SCHEMA}.{self.name}_v{self.code}_g{generation}"
+
+
+class Faulty(Exception):
+    """PostgreSQL will not do what a read model asks of it: a fault of ours, or of its set-up."""
+
+
+class Poison(Exception):
+    """An event that cannot be projected."""
+
+    def __init__(self, position: int, event: str, because: str) -> None:
+        super().__init__(because)
+        self.position = position
+        self.event = event
+
+
+class NotReady(Unavailable):
+    """This version of a read model has no generation yet that could answer."""
+
+    def __init__(self, projection: str) -> None:
+        super().__init__(f"read model {projection} is not ready")
+
+
+class NotCaughtUp(TimeoutError):
+    """The deadline passed before the read model had seen what the caller wants it to have seen."""
+
+    def __init__(self, projection: str, position: int, wanted: int) -> None:
+        super().__init__(f"read model {projection} has seen position {position}, not yet {wanted}")
+        self.projection = projection
+        self.position = position
+        self.wanted = wanted
+
+
+LOST = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
+
+
+@contextmanager
+def surfacing(but: type[psycopg.Error] | None = None) -> Iterator[None]:
+    """Nothing of the driver leaves this room, but for one error that the caller knows what to make of."""
+    try:
+        yield
+    except LOST as error:
+        raise Unavailable(f"the read models are out of reach: {error}".strip()) from error
+    except psycopg.Error as error:
+        if but is not None and isinstance(error, but):
+            raise
+        raise Faulty(f"{type(error).__name__}: {error}".strip()) from error
+
+
+def columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Rows turned into the arrays of one statement."""
+    return [list(column) for column in zip(*rows, strict=True)]

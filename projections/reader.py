@@ -1,0 +1,164 @@
+"""Asks read models: rows and the position that they stand for, from one snapshot of the live generation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from store.log import DeadlineExceeded, Unavailable
+
+from .caught_up import Tidings
+from .projection import LOST, NotCaughtUp, NotReady, Pool, Projection, surfacing
+
+QUERY_SECONDS_MAX = 10.0  # when the caller sets no deadline of its own
+CONNECTION_SECONDS_MAX = 3.0  # until the pool has one free
+GENERATIONS_MAX = 3  # that may have gone while one question was asked
+PAUSE_SECONDS = 0.005  # between looks, when word of a position runs ahead of it
+
+T = TypeVar("T")
+Rows = list[tuple[Any, ...]]
+Parameters = Mapping[str, object]
+
+LIVE = "SELECT generation FROM projections.live WHERE projection = %(name)s AND code = %(code)s"
+# `found` never has a null in its first column, so a null there is the absence of rows.
+SNAPSHOT = """
+SELECT live.generation, checkpoint.position, found.*
+FROM projections.live
+JOIN projections.checkpoints AS checkpoint USING (projection, code, generation)
+LEFT JOIN LATERAL ({query}) AS found ON live.generation = {generation}
+WHERE live.projection = '{name}' AND live.code = {code}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What a read model says, and the position that it had seen."""
+
+    found: T
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some of a list; `next` asks for what follows, None at the end."""
+
+    items: tuple[T, ...]
+    next: int | None
+
+
+class Reader:
+    """Asks the live generations. Deadlines are instants of the running loop's clock."""
+
+    def __init__(self, pool: Pool, tidings: Tidings) -> None:
+        self._pool = pool
+        self._tidings = tidings
+        self._generations: dict[Projection, int] = {}
+
+    async def ask(
+        self,
+        projection: Projection,
+        query: str,
+        parameters: Parameters,
+        *,
+        min_position: int = 0,
+        deadline: float | None = None,
+        prepare: bool = True,
+    ) -> Answer[Rows]:
+        """The rows of a query on `{table}`, once the read model has seen `min_position`.
+
+        A query that is not prepared is planned for its parameters each time. Raises NotCaughtUp, NotReady,
+        Unavailable, DeadlineExceeded or Faulty.
+        """
+        loop = asyncio.get_running_loop()
+        until = min(float("inf") if deadline is None else deadline, loop.time() + QUERY_SECONDS_MAX)
+        seen = 0
+        try:
+            async with asyncio.timeout_at(until):
+                while True:
+                    seen = max(seen, await self._told(projection, min_position))
+                    answer = await self._look(projection, query, parameters, prepare)
+                    if answer.position >= min_position:
+                        return answer
+                    seen = answer.position
+                    await asyncio.sleep(PAUSE_SECONDS)
+        except TimeoutError as error:
+            if seen < min_position:
+                raise NotCaughtUp(projection.wire_name, seen, min_position) from error
+            if deadline is not None and loop.time() >= deadline:
+                raise DeadlineExceeded() from error
+            raise Unavailable("the read models do not answer") from error
+
+    async def wait_until(self, projection: Projection, position: int, deadline: float | None = None) -> int:
+        """The position that the read model has seen, once that is at least this one; raises as `ask` does."""
+        answer = await self.ask(projection, "SELECT 1", {}, min_position=position, deadline=deadline)
+        return answer.position
+
+    async def _told(self, projection: Projection, position: int) -> int:
+        """Wait until the position is told, or it is time to look; answers the one that was told."""
+        if not position:
+            return 0
+        table = projection.table(self._generations.get(projection) or await self._live(projection))
+        await self._tidings.wait(table, position)
+        return self._tidings.heard(table)
+
+    async def _look(
+        self, projection: Projection, query: str, parameters: Parameters, prepare: bool
+    ) -> Answer[Rows]:
+        """Ask the generation that was live last, and ask again where it no longer is."""
+        generation = self._generations.get(projection) or await self._live(projection)
+        for _ in range(GENERATIONS_MAX):
+            try:
+                rows = await self._rows(_sql(projection, query, generation), parameters, prepare)
+            except psycopg.errors.UndefinedTable:
+                generation = await self._live(projection)
+                continue
+            if not rows:
+                raise NotReady(projection.wire_name)
+            live, position = rows[0][:2]
+            if live == generation:
+                self._generations[projection] = live
+                self._tidings.tell(projection.table(live), position)
+                return Answer([row[2:] for row in rows if row[2] is not None], position)
+            generation = live
+        raise NotReady(projection.wire_name)
+
+    async def _live(self, projection: Projection) -> int:
+        try:
+            rows = await self._rows(LIVE, {"name": projection.name, "code": projection.code}, prepare=True)
+        except psycopg.errors.UndefinedTable:
+            rows = []
+        if not rows:
+            raise NotReady(projection.wire_name)
+        return int(rows[0][0])
+
+    async def _rows(self, sql: str, parameters: Parameters, prepare: bool) -> Rows:
+        with surfacing(but=psycopg.errors.UndefinedTable):
+            try:
+                return await self._fetch(sql, parameters, prepare)
+            except PoolTimeout:
+                raise
+            except LOST:
+                await self._pool.check()  # lost while it was idle: a question may be asked again
+                return await self._fetch(sql, parameters, prepare)
+
+    async def _fetch(self, sql: str, parameters: Parameters, prepare: bool) -> Rows:
+        async with self._pool.connection(CONNECTION_SECONDS_MAX) as connection:
+            cursor = connection.cursor(binary=True)
+            await cursor.execute(sql.encode(), parameters, prepare=prepare)
+            return await cursor.fetchall()
+
+
+@lru_cache(maxsize=1024)
+def _sql(projection: Projection, query: str, generation: int) -> str:
+    return SNAPSHOT.format(
+        query=query.format(table=projection.table(generation)),
+        generation=generation,
+        name=projection.name,
+        code=projection.code,
+    )

@@ -1,0 +1,199 @@
+"""The runner: follows the log and keeps every read model up to date, each at its own pace."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Collection, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from store.log import Log, Unavailable
+
+from .checkpoint import Mark, Stale, mark, move, stand_still
+from .feed import BATCH_EVENTS, Decode, Feed, Whole, whole
+from .projection import LOST, Poison, Pool, Projection
+
+POLL_SECONDS = 1.0  # looks at the log even when nobody calls
+BATCH_SECONDS_MAX = 60.0  # one batch, with its commit
+PAUSE_SECONDS_MIN = 0.1  # after a lost connection, doubled each time
+PAUSE_SECONDS_MAX = 5.0
+ATTEMPTS_MAX = 3  # at an event that cannot be projected, before it is written down
+TROUBLE_SECONDS = 30.0  # between looks at an event that was written down
+APPENDS_MAX = 1 << 30  # in a batch: no limit but the events'
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How a projection fares in this process. `error` is what last held it up, until it goes on."""
+
+    projection: str
+    generation: int
+    position: int
+    standing_still: bool
+    error: str
+
+
+class Runner:
+    """Runs all projections until it is stopped or cancelled.
+
+    Any number of runners may run: a batch counts only where the checkpoint still is where it began.
+    `known` are the stored names of all events that this program knows.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        decode: Decode,
+        pool: Pool,
+        projections: Sequence[Projection],
+        *,
+        known: Collection[str],
+        batch: int = BATCH_EVENTS,
+    ) -> None:
+        feed = Feed(log, decode, batch)
+        self._stopping = asyncio.Event()
+        self._followers = [_Follower(each, feed, pool, known, self._stopping) for each in projections]
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for follower in self._followers:
+                group.create_task(follower.run(), name=f"projection {follower.projection.wire_name}")
+
+    def stop(self) -> None:
+        """Let every projection finish its batch; `run` returns then."""
+        self._stopping.set()
+
+    @property
+    def progress(self) -> list[Progress]:
+        return [follower.progress for follower in self._followers]
+
+
+class _Follower:
+    """One projection on its way along the log."""
+
+    def __init__(
+        self, projection: Projection, feed: Feed, pool: Pool, known: Collection[str], stopping: asyncio.Event
+    ) -> None:
+        self.projection = projection
+        self._feed = feed
+        self._pool = pool
+        self._known = known
+        self._stopping = stopping
+        self._mark: Mark | None = None
+        self._last = Mark(0, 0)
+        self._appends = APPENDS_MAX
+        self._attempts = 0
+        self._error = ""
+        self._logger = logger.bind(projection=projection.wire_name)
+
+    @property
+    def progress(self) -> Progress:
+        at = self._mark or self._last
+        return Progress(self.projection.wire_name, at.generation, at.position, at.troubled, self._error)
+
+    async def run(self) -> None:
+        losses = 0
+        while not self._stopping.is_set():
+            try:
+                await self._step()
+                losses = 0
+            except (*LOST, Unavailable, TimeoutError) as error:
+                losses += 1
+                self._forget(error)
+                self._logger.warning("projection waits", because=str(error), losses=losses)
+                await self._rest(asyncio.sleep(_pause(losses)))
+
+    async def _step(self) -> None:
+        """Project what there is to project, or wait until there is something."""
+        since = self._mark = self._mark or await self._read_mark()
+        try:
+            batch = await whole(self._feed, since.position, self.projection, self._known)
+        except Poison as poison:
+            await self._fail(since, poison)
+            return
+        if batch:
+            await self._take(since, batch)
+        else:
+            await self._rest(self._feed.wait(since.position, POLL_SECONDS))
+
+    async def _take(self, since: Mark, batch: Whole) -> None:
+        appends = min(self._appends, len(batch.ends))
+        try:
+            self._mark = await self._advance(since, batch, appends)
+        except Stale as stale:
+            self._mark = None
+            self._logger.info("another runner was faster", because=str(stale))
+        except (*LOST, Unavailable, TimeoutError):
+            raise
+        except Exception as error:
+            if appends > 1:
+                self._appends = appends // 2  # nearer to the one that it is
+            else:
+                await self._fail(since, _blamed(error, batch))
+        else:
+            self._appends, self._attempts, self._error = APPENDS_MAX, 0, ""
+
+    async def _advance(self, since: Mark, batch: Whole, appends: int) -> Mark:
+        """Rows and checkpoint in one transaction."""
+        recorded, upto = batch.upto(appends)
+        async with (
+            asyncio.timeout(BATCH_SECONDS_MAX),
+            self._pool.connection() as connection,
+            connection.transaction(),
+        ):
+            await move(connection, self.projection, since, upto)
+            if recorded:
+                await self.projection.project(connection, self.projection.table(since.generation), recorded)
+        return Mark(since.generation, upto)
+
+    async def _read_mark(self) -> Mark:
+        async with asyncio.timeout(BATCH_SECONDS_MAX), self._pool.connection() as connection:
+            return await mark(connection, self.projection)
+
+    async def _fail(self, since: Mark, poison: Poison) -> None:
+        """Look at it again a few times, then stand still before it, for everybody to see; others go on."""
+        self._attempts += 1
+        self._error = f"{poison.event} at position {poison.position}: {poison}"
+        self._logger.error("projection stands still", at=poison.position, at_event=poison.event)
+        if self._attempts < ATTEMPTS_MAX:
+            await self._rest(asyncio.sleep(_pause(self._attempts)))
+            return
+        async with asyncio.timeout(BATCH_SECONDS_MAX), self._pool.connection() as connection:
+            await stand_still(connection, self.projection, since, poison)
+        self._mark = None
+        await self._rest(asyncio.sleep(TROUBLE_SECONDS))
+
+    def _forget(self, error: BaseException) -> None:
+        """A commit whose answer was lost may have been done: ask the checkpoint."""
+        self._last, self._mark = self._mark or self._last, None
+        self._error = str(error) or type(error).__name__
+
+    async def _rest(self, waiting: Coroutine[Any, Any, None]) -> None:
+        """Wait, but not when everything is to stop."""
+        rest, stopping = asyncio.ensure_future(waiting), asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((rest, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            rest.cancel()
+        if rest.done():
+            rest.result()
+
+
+def _pause(times: int) -> float:
+    return min(PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN * 2.0 ** min(times - 1, 16)) * random.uniform(0.5, 1.0)
+
+
+def _blamed(error: Exception, batch: Whole) -> Poison:
+    """The event that is to blame; of one append the first, where the fault does not say."""
+    if isinstance(error, Poison):
+        return error
+    recorded, position = batch.upto(1)
+    event = recorded[0].name if recorded else ""
+    at = recorded[0].position if recorded else position
+    return Poison(at, event, f"{type(error).__name__}: {error}")
