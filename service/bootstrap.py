@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -21,16 +22,14 @@ from projections.checkpoint import prepare
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
 from projections.pool import pool
-from projections.projection import Pool
 from projections.reader import Reader
 from projections.runner import Runner
 from store import schema
-from store.codec import Codec
-from store.embedded import Embedded
+from store.embedded import Embedded, EmbeddedFailed
 from store.log import Unavailable
-from store.migrate import grants
+from store.migrate import WrongVersion, grants
 from store.migrate import migrate as migrate_log
-from store.postgres import PostgresLog, open_log
+from store.postgres import ClockDiffers, PostgresLog, open_log
 
 from .calls import Callers
 from .config import Config, local_user
@@ -39,11 +38,13 @@ from .queries import Queries
 from .reference_data import ReferenceDataServicer
 from .server import Register, Server, build
 from .snapshot import Snapshot
+from .supervisor import CannotStart, looked_after, port_held
 from .transact import Book
 
 log_line = structlog.get_logger()
 
 READ_MODELS = (INVOICES, INVOICES_BY_ORDER)
+CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, ClockDiffers, Unavailable)
 HEALTH_SECONDS = 2.0  # between looks at the store
 
 Say = Callable[[str], None]
@@ -65,36 +66,51 @@ async def database(config: Config, say: Say) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def running(config: Config, say: Say = print) -> AsyncIterator[Server]:
-    """The whole house, up and serving until the context is left; then what runs is finished."""
-    async with contextlib.AsyncExitStack() as stack:
-        dsn = await stack.enter_async_context(database(config, say))
-        codec = schema.codec()
-        log = await stack.enter_async_context(await open_log(dsn, codec))
-        connections = await stack.enter_async_context(pool(dsn))
-        await prepare(connections, READ_MODELS)
-        snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
-        await snapshot.refresh()
-        await stack.enter_async_context(following(log, codec, connections))
-        tidings = await stack.enter_async_context(Tidings(dsn))
-        server = assemble(config, log, snapshot, Reader(connections, tidings))
-        await server.start()
-        stack.push_async_callback(server.stop)
-        for work in (snapshot.follow(), watch(log, server)):
-            await stack.enter_async_context(doing(work))
-        await server.serving(True)
-        yield server
+    """The whole house in this process, until the context is left; then what runs is finished."""
+    async with database(config, say) as dsn:
+        settled = replace(config, database_url=dsn)
+        async with following(settled), working(settled) as server:
+            yield server
 
 
 @contextlib.asynccontextmanager
-async def following(log: PostgresLog, codec: Codec, connections: Pool) -> AsyncIterator[None]:
+async def working(config: Config) -> AsyncIterator[Server]:
+    """The edge: answers calls and writes the log."""
+    dsn = config.database_url
+    codec = schema.codec()
+    async with await open_log(dsn, codec) as log, pool(dsn) as connections, Tidings(dsn) as tidings:
+        await prepare(connections, READ_MODELS)
+        snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
+        await snapshot.refresh()
+        server = assemble(config, log, snapshot, Reader(connections, tidings))
+        async with doing(snapshot.follow()), serving(server), doing(watch(log, server)):
+            yield server
+
+
+@contextlib.asynccontextmanager
+async def following(config: Config) -> AsyncIterator[Runner]:
     """The read models follow the log; the batch that is under way is finished."""
-    runner = Runner(log, codec.decode, connections, READ_MODELS, known=frozenset(schema.REGISTRY))
-    task = asyncio.create_task(runner.run(), name="runner")
+    dsn = config.database_url
+    codec = schema.codec()
+    async with await open_log(dsn, codec) as log, pool(dsn) as connections:
+        await prepare(connections, READ_MODELS)
+        runner = Runner(log, codec.decode, connections, READ_MODELS, known=frozenset(schema.REGISTRY))
+        task = asyncio.create_task(runner.run(), name="runner")
+        try:
+            yield runner
+        finally:
+            runner.stop()
+            await task
+
+
+@contextlib.asynccontextmanager
+async def serving(server: Server) -> AsyncIterator[None]:
+    await server.start()
     try:
+        await server.serving(True)
         yield
     finally:
-        runner.stop()
-        await task
+        await server.stop()
 
 
 @contextlib.asynccontextmanager
@@ -138,15 +154,16 @@ async def watch(log: PostgresLog, server: Server) -> None:
 
 
 async def serve(config: Config, say: Say = print) -> None:
-    """Serves until SIGTERM or SIGINT."""
+    """Serves until SIGTERM or SIGINT, with a process for the follower and one for each worker."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(config, say) as server:
-        say(f"daybook serves on {config.host}:{server.port}")
-        await stop.wait()
-        say("finishing what runs")
+    with port_held(config) as settled:
+        async with database(settled, say) as dsn, looked_after(replace(settled, database_url=dsn), say):
+            say(f"daybook serves on {settled.listen}")
+            await stop.wait()
+            say("finishing what runs")
 
 
 async def migrate(config: Config, say: Say = print) -> None:

@@ -34,6 +34,7 @@ class Config:
     insecure: bool = False
     message_bytes_max: int = MESSAGE_BYTES_MAX
     lines_max: int = LINES_MAX
+    workers: int = 1
     calls_max: int = 2000
     streams_max: int = 500
     grace_seconds: int = 30
@@ -96,6 +97,8 @@ def check(config: Config) -> None:
     host, _, port = config.listen.rpartition(":")
     if not host or not port.isdecimal():
         raise BadSetting(f"listen: HOST:PORT, such as 127.0.0.1:50051; is {config.listen!r}")
+    if config.workers < 1:
+        raise BadSetting(f"workers: at least 1; is {config.workers}")
     if bool(config.tls_cert) != bool(config.tls_key):
         raise BadSetting("tls-cert and tls-key go together")
     if config.client_ca and not config.tls_cert:

@@ -103,7 +103,7 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", 1),  # the supervisor holds the port, and refuses a clash
     ]
 
 

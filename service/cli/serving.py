@@ -23,7 +23,10 @@ def serve(serving: Serving, *, print_config: bool) -> None:
     config = checked(said)
     if not print_config:
         set_up(config.log_level)
-        asyncio.run(bootstrap.serve(config))
+        try:
+            asyncio.run(bootstrap.serve(config))
+        except (BadSetting, *bootstrap.CANNOT_START) as error:
+            raise Stop(str(error)) from error
 
 
 def migrate(database_url: str | None, print_grants: str | None) -> None:

@@ -30,6 +30,7 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Behavior: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 StreamBehavior: TypeAlias = Callable[[Any, Context], Any]
 
+OURS = "/daybook."
 DEADLINE_MAX = 120.0  # seconds; what a caller has at most, and when it says nothing
 ANSWER_MARGIN = 0.02  # seconds kept back, so that an answer still reaches the caller
 RETRY_AFTER = 0.5  # seconds
@@ -228,8 +229,9 @@ def reported(name: str, error: BaseException) -> Fault:
 
 
 def line(name: str, context: Context, began: float, fault: Fault | None) -> None:
-    """One line a call, without its content."""
-    log.info(
+    """One line a call, without its content; those of probes and tools only when asked for."""
+    say = log.info if name.startswith(OURS) else log.debug
+    say(
         "call",
         method=name.rpartition("/")[2],
         code=fault.code.name if fault else "OK",

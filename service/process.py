@@ -1,0 +1,57 @@
+"""What a child of `serve` runs: a worker or the follower, with the settings that it reads from its input."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import uvloop
+
+from . import bootstrap
+from .config import Config
+from .logs import set_up
+from .supervisor import READY
+
+Role = Callable[[Config], AbstractAsyncContextManager[object]]
+ROLES: dict[str, Role] = {"worker": bootstrap.working, "follower": bootstrap.following}
+
+
+async def run(role: Role, config: Config) -> None:
+    """Until SIGTERM, or until the supervisor is gone."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_reader(sys.stdin.fileno(), stop.set)  # it says no more: only its end can come
+    async with role(config):
+        os.write(sys.stdout.fileno(), READY + b"\n")
+        await stop.wait()
+
+
+def main() -> None:
+    config = Config(**json.loads(_line(sys.stdin.fileno())))
+    set_up(config.log_level)
+    try:
+        uvloop.run(run(ROLES[sys.argv[1]], config))
+    except bootstrap.CANNOT_START as error:
+        print(f"{sys.argv[1]}: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _line(descriptor: int) -> bytes:
+    """One line, and not a byte more, so that the end can be watched for."""
+    read = bytearray()
+    while not read.endswith(b"\n"):
+        byte = os.read(descriptor, 1)
+        if not byte:
+            sys.exit("the supervisor is gone")
+        read += byte
+    return bytes(read)
+
+
+if __name__ == "__main__":
+    main()
