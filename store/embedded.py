@@ -1,8 +1,8 @@
 """A PostgreSQL of our own: the server from a wheel, under a data folder, looked after as a child process.
 
 It listens on a socket only, trusts nobody but the user who started it (peer authentication), keeps fsync on,
-and goes when we go, even when we are killed. One process looks after a data folder, a second is refused; other
-processes share the database through connection strings that depend on nothing but the folder.
+and goes when we go, even when we are killed. One process looks after a data folder and a second is refused;
+others share the database through connection strings that follow from the folder alone.
 """
 
 from __future__ import annotations

@@ -27,14 +27,19 @@ async def listen(dsn: str, bell: Bell) -> None:
             session = await Session.open(dsn)
             try:
                 await session.exchange(Call(LISTEN), seconds=ANSWER_SECONDS_MAX)
-                [[(head,)]] = await session.exchange(Call(HEAD), seconds=ANSWER_SECONDS_MAX)
-                bell.ring(head)  # told while nobody listened
+                bell.ring(await _head(session))  # what was told while nobody listened
                 pause = PAUSE_SECONDS_MIN
                 while True:
-                    bell.ring(max(map(int, await session.notified())))
+                    told = await session.notified()
+                    bell.ring(max(map(int, told)) if all(told) else await _head(session))
             finally:
                 session.close()
         except (Lost, Refused) as error:
             logger.warning("the listener was cut off: %s", error)
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))
         pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+
+async def _head(session: Session) -> int:
+    [[(head,)]] = await session.exchange(Call(HEAD), seconds=ANSWER_SECONDS_MAX)
+    return int(head)

@@ -117,7 +117,11 @@ class Session:
         try:
             async with asyncio.timeout(seconds):
                 connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
-                await connection.execute(settings.encode())
+                try:
+                    await connection.execute(settings.encode())
+                except BaseException:
+                    connection.pgconn.finish()
+                    raise
         except (psycopg.Error, OSError, TimeoutError) as error:
             raise Lost(f"cannot connect: {str(error).strip() or 'no answer'}") from error
         session = cls(connection)

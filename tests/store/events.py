@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 from store.codec import Codec, Entry
@@ -65,7 +66,7 @@ def versions_by_stream(stored: Sequence[Stored]) -> dict[UUID, list[int]]:
 def assert_whole(stored: Sequence[Stored]) -> None:
     """Positions rise, versions have no gap, every event holds the digest of the one before it."""
     positions = [event.position for event in stored]
-    assert all(a < b for a, b in zip(positions, positions[1:], strict=False))
+    assert all(a < b for a, b in pairwise(positions))
     read = codec()
     last: dict[UUID, Recorded] = {}
     for event in stored:

@@ -1,0 +1,142 @@
+"""One full example of every stored event and version: what its golden payload means."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from domain import invoice, numbering, reference
+from domain.terms import TermType
+from store.log import Event
+
+HEADER = invoice.Header(
+    account_id="A-1",
+    bill_to_contact_id="C-1",
+    invoice_date=date(2026, 4, 1),
+    due_date=date(2026, 5, 1),
+    currency="EUR",
+    legal_entity_id="DE",
+    tax_status=invoice.TaxStatus.PENDING,
+    payment_term_id="net-30",
+    accounting_period_id="2026-04",
+    invoice_number="R-100",
+    reference=invoice.Reference(invoice.ReferenceKind.ORDER, "O-1", "shop", "web order"),
+    source=invoice.Source("legacy", "77"),
+    purchase_order_number="PO-5",
+    labels={"team": "north", "batch": "7"},
+    owner_id="U-1",
+    billing_address="hq",
+    shipping_address="depot",
+    ship_from_address="plant",
+    should_calculate_tax=True,
+    defaulted=("due_date", "legal_entity_id"),
+)
+TEXTS = invoice.HeaderTexts("Ada & Co.", "Ada L.", "Bob", "as agreed: “thanks”")
+
+EXAMPLES: dict[tuple[str, int], Event] = {
+    ("InvoiceDrafted", 1): invoice.InvoiceDrafted(
+        unique_identifier="key-1",
+        header=HEADER,
+        fingerprint="f1:ab12",
+        today=date(2026, 4, 2),
+        reference_position=12,
+        size=5,
+        personal=TEXTS,
+    ),
+    ("AddressGroupAssigned", 1): invoice.AddressGroupAssigned(
+        "hq",
+        "BY",
+        "DE",
+        invoice.Place("Hauptstraße 1", "Würzburg", "97070", Decimal("49.79"), Decimal("9.95")),
+    ),
+    ("LineAdded", 1): invoice.LineAdded(
+        number=1,
+        name="Support",
+        start_date=date(2026, 4, 1),
+        end_date=date(2026, 4, 30),
+        quantity=Decimal("2.5"),
+        unit_price=Decimal("100.00"),
+        charge=Decimal("-250.00"),
+        billing_address="hq",
+        shipping_address="depot",
+        tax_treatment_id="standard",
+        taxable=True,
+        tax_status=invoice.TaxStatus.ESTIMATED,
+        ship_from_address="plant",
+        accounting_period_id="2026-04",
+        product_id="P-1",
+        product_name="Support, gold",
+        usage_product_id="P-2",
+        usage_based=True,
+        usage_overage_quantity=Decimal("0.25"),
+        unit_of_measure_id="h",
+        unit_of_measure_name="hours",
+        reference=invoice.LineReference(invoice.LineReferenceKind.ORDER_ITEM, "OI-1", "O-1", "shop", "item"),
+        personal=invoice.LineTexts("for Ada"),
+    ),
+    ("TaxImported", 1): invoice.TaxImported(
+        line=1,
+        rows=(
+            invoice.TaxRow(
+                "T-1",
+                Decimal("19.00"),
+                Decimal("0.19"),
+                "VAT",
+                "V19",
+                date(2026, 4, 1),
+                "D-1",
+                Decimal("5.00"),
+            ),
+            invoice.TaxRow("T-2", Decimal(0), Decimal("0.00"), "City", "C0", date(2026, 4, 1), "D-1"),
+        ),
+        personal=invoice.TaxTexts(("federal", "")),
+    ),
+    ("InvoicePosted", 1): invoice.InvoicePosted("R-100", date(2026, 4, 3), imported=True),
+    ("InvoiceRevised", 1): invoice.InvoiceRevised(
+        header=HEADER,
+        fingerprint="f1:cd34",
+        today=date(2026, 4, 2),
+        reference_position=13,
+        size=4,
+        request_id="r-1",
+        personal=TEXTS,
+    ),
+    ("InvoiceUpdated", 1): invoice.InvoiceUpdated(
+        changed=("labels", "reference", "description"),
+        labels={"team": "south"},
+        reference=invoice.Reference(invoice.ReferenceKind.QUOTE, "Q-1"),
+        request_id="r-2",
+        personal=invoice.DescriptionTexts("changed"),
+    ),
+    ("InvoiceCanceled", 1): invoice.InvoiceCanceled(),
+    ("NumberClaimed", 1): numbering.NumberClaimed("DE", "R-100", UUID(int=5)),
+    ("NumberReleased", 1): numbering.NumberReleased("DE", "R-100", UUID(int=5)),
+    ("PaymentTermSet", 1): reference.PaymentTermSet(
+        reference.PaymentTerm(
+            "net-30", "Net 30", TermType.PERIOD_BASED, 30, status=reference.EntryStatus.INACTIVE
+        )
+    ),
+    ("LegalEntitySet", 1): reference.LegalEntitySet(
+        reference.LegalEntity("DE", "Daybook GmbH", "Europe/Berlin", reference.EntryStatus.DRAFT)
+    ),
+    ("AccountingPeriodSet", 1): reference.AccountingPeriodSet(
+        reference.AccountingPeriod(
+            "2026-04",
+            "DE",
+            "April",
+            date(2026, 4, 1),
+            date(2026, 4, 30),
+            "2026",
+            reference.PeriodStatus.CLOSED,
+        )
+    ),
+    ("TaxTreatmentSet", 1): reference.TaxTreatmentSet(
+        reference.TaxTreatment("standard", "Standard", True, "S", "SW", reference.EntryStatus.ACTIVE)
+    ),
+    ("SettingsSet", 1): reference.SettingsSet(
+        reference.Settings("net-30", "DE", "standard", False, True, True)
+    ),
+    ("ReferenceEntryRemoved", 1): reference.ReferenceEntryRemoved(reference.Kind.PAYMENT_TERM, "net-30"),
+    ("ReferenceDataApplied", 1): reference.ReferenceDataApplied(3, 2, 1),
+}
