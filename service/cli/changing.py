@@ -11,9 +11,10 @@ from daybook.v1 import invoice_service_pb2 as service_pb
 
 from . import faults
 from .forms import message
+from .in_full import print_invoice
 from .invoice_verbs import Change
 from .options import Author, Named, Service, Shape, Stop
-from .printing import print_invoice, print_invoices
+from .printing import console, invoice_table, print_invoices
 from .reading import labels_of
 from .remote import authored, ingestion, key_of, remote, understood, written_in
 
@@ -135,4 +136,10 @@ def mask(change: Change) -> list[str]:
 
 
 def said(invoice: pb.Invoice, shape: Shape, what: str) -> None:
-    print_invoices([[invoice]], shape, what)
+    """How the invoice stands now."""
+    if shape.as_json or shape.as_csv:
+        print_invoices([[invoice]], shape)
+        return
+    screen = console()
+    screen.print(invoice_table([invoice], screen.width))
+    screen.print(what)

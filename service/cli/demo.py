@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +21,12 @@ from .reference import apply
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 ORDER = "SO-2026-00417"
-INVOICE = Named(key="nl-de:2026-0412")
+INVOICE = Named(key="nl-de:2026-0467")
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
+LOG_SHOWN = 2000  # characters
 SERVES = "daybook serves on "
+DAYBOOK = (sys.executable, "-c", "from service.cli import main; main()")
 
 
 def demo(data_dir: Path | None) -> None:
@@ -31,29 +34,27 @@ def demo(data_dir: Path | None) -> None:
         raise Stop(f"the samples are not here: {SAMPLES}")
     began = time.monotonic()
     with folder(data_dir) as data, serving(data) as target:
-        service, author, table = Service(target), Author(reason="demonstration"), Shape()
-        step("daybook reference apply samples/reference.yaml")
-        apply(
-            service,
-            author,
-            str(SAMPLES / "reference.yaml"),
-            dry_run=False,
-            prune=False,
-            base=0,
-            as_json=False,
-        )
-        files = tuple(str(path) for path in sorted((SAMPLES / "invoices").iterdir()))
-        step("daybook ingest samples/invoices/*")
-        if status := ingest(service, author, table, Job(files, None, None, False, 16, False)):
-            raise Stop("a sample was refused", status)
-        step(f"daybook order {ORDER}")
-        order(service, table, ORDER, None, "")
-        step("daybook list --label region=apac")
-        list_(service, table, Conditions(label=["region=apac"]), None, "")
-        step(f"daybook show --key {INVOICE.key}")
-        show(service, table, INVOICE, "")
-        step("the end: SIGTERM")
-    print(f"all in {time.monotonic() - began:.1f} s")
+        ask(Service(target))
+        step("SIGTERM")
+    print(f"\nall in {time.monotonic() - began:.1f} s")
+
+
+def ask(service: Service) -> None:
+    """What a visitor would ask first."""
+    author, table = Author(reason="demonstration"), Shape()
+    step("daybook reference apply samples/reference.yaml")
+    apply(service, author, str(SAMPLES / "reference.yaml"))
+    step("daybook ingest samples/invoices/*")
+    files = tuple(str(path) for path in sorted((SAMPLES / "invoices").iterdir()))
+    done = ingest(service, author, table, Job(files, window=1))
+    if done.status:
+        raise Stop("a sample was refused", done.status)
+    step(f"daybook order {ORDER}")
+    order(service, table, ORDER, None, done.position)
+    step("daybook list --label region=apac")
+    list_(service, table, Conditions(label=["region=apac"]), None, done.position)
+    step(f"daybook show --key {INVOICE.key}")
+    show(service, table, INVOICE, done.position)
 
 
 def step(what: str) -> None:
@@ -77,33 +78,39 @@ def folder(data_dir: Path | None) -> Iterator[Path]:
 def serving(data: Path) -> Iterator[str]:
     """`daybook serve` in a process of its own, on a free port; gone at the end, whatever happens."""
     step(f"daybook serve --data-dir {data} --listen 127.0.0.1:0")
-    began = time.monotonic()
-    with (data / "serve.log").open("w+") if data.is_dir() else tempfile.TemporaryFile("w+") as log:
-        command = [sys.executable, "-c", "from service.cli import main; main()", "serve"]
+    with tempfile.TemporaryFile("w+") as log:
         server = subprocess.Popen(
-            [*command, "--data-dir", str(data), "--listen", "127.0.0.1:0"],
+            [*DAYBOOK, "serve", "--data-dir", str(data), "--listen", "127.0.0.1:0"],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
             start_new_session=True,  # an interrupt from the keyboard is ours to pass on
         )
         try:
-            yield target_of(server, log_tail=log.name, began=began)
+            target = target_of(server)
+            if target is None:
+                log.seek(0)
+                raise Stop(f"the service did not start:\n{log.read()[-LOG_SHOWN:]}", 3)
+            yield target
         finally:
             stop(server)
 
 
-def target_of(server: subprocess.Popen[str], *, log_tail: object, began: float) -> str:
-    """Where it listens, once it says so."""
+def target_of(server: subprocess.Popen[str]) -> str | None:
+    """Where it listens, once it says so; None when it ends instead."""
     assert server.stdout is not None
-    for line in server.stdout:
-        print(line, end="", flush=True)
-        if line.startswith(SERVES):
-            print(f"ready after {time.monotonic() - began:.1f} s")
-            return line.removeprefix(SERVES).strip()
-        if time.monotonic() - began > READY_SECONDS_MAX:
-            break
-    raise Stop(f"the service did not start; its log: {log_tail}", 3)
+    began = time.monotonic()
+    timer = threading.Timer(READY_SECONDS_MAX, server.terminate)
+    timer.start()
+    try:
+        for line in server.stdout:
+            print(line, end="", flush=True)
+            if line.startswith(SERVES):
+                print(f"ready after {time.monotonic() - began:.1f} s")
+                return line.removeprefix(SERVES).strip()
+        return None
+    finally:
+        timer.cancel()
 
 
 def stop(server: subprocess.Popen[str]) -> None:

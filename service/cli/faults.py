@@ -12,9 +12,9 @@ import grpc
 from daybook.client import Explanation, Finding, explain
 from daybook.v1.invoice_service_pb2 import Finding as FindingMessage
 
-from .files import Unreadable
 from .forms import Problem
 from .options import Stop
+from .trees import Unreadable
 
 REFUSED, USAGE, FAILED = 1, 2, 3
 

@@ -21,7 +21,7 @@ from google.protobuf.message import Message
 from google.type.date_pb2 import Date
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 
-from .files import Plain, Tree
+from .trees import Plain, Tree
 
 PROBLEMS_MAX = 1_000
 SHOWN_MAX = 80

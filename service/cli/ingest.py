@@ -17,12 +17,13 @@ from google.protobuf.json_format import MessageToDict
 
 from daybook.client import connect_async
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from daybook.v1.reference_data_service_pb2 import GetReferenceDataRequest
 
 from . import faults
 from .files import STDIN, Reading
 from .options import Author, Format, Service, Shape, Stop
 from .printing import amount, console, money, status
-from .remote import stdin
+from .remote import remote, stdin
 from .sending import Interrupted, Outcome, Result, Sender
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 LONG = 512 * 1024  # bytes from which on, or on standard input, progress is shown
+OF_REFERENCE_DATA = frozenset(("NO_DEFAULT", "NO_SUCH_ENTRY"))  # rules that an empty book breaks
 CSV_HEAD = (
     "place",
     "outcome",
@@ -45,22 +47,29 @@ CSV_HEAD = (
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """The exit status, and the position of the last invoice in the order of the files."""
+
+    status: int
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What is to be ingested, and how."""
 
     files: tuple[str, ...]
-    format: Format | None
-    refused: Path | None
-    dry_run: bool
-    window: int
-    quiet: bool
+    format: Format | None = None
+    refused: Path | None = None
+    dry_run: bool = False
+    window: int = 16
+    quiet: bool = False
 
 
-def ingest(service: Service, author: Author, shape: Shape, job: Job) -> int:
-    """Sends everything; answers the exit status."""
+def ingest(service: Service, author: Author, shape: Shape, job: Job) -> Done:
+    """Sends everything and says what became of it."""
     shape.check()
-    if job.files.count(STDIN) > 1:
-        raise Stop("standard input can be read once")
+    check(job)
     reading = Reading(job.files, stdin(), job.format)
     reading.bytes_total()  # a missing file is told before anything is sent
     with ExitStack() as stack:
@@ -71,7 +80,22 @@ def ingest(service: Service, author: Author, shape: Shape, job: Job) -> int:
             asyncio.run(sent(service, author, job, reading, said))
         except Interrupted as trouble:
             said.interrupted(trouble)
-    return said.end()
+    if said.misses_reference_data and book_is_empty(service):
+        print(f"the book has no reference data yet; {faults.LOAD_REFERENCE_DATA}", file=sys.stderr)
+    return Done(said.end(), said.position)
+
+
+def check(job: Job) -> None:
+    if job.files.count(STDIN) > 1:
+        raise Stop("standard input can be read once")
+    if job.refused and any(job.refused.resolve() == Path(name).resolve() for name in job.files):
+        raise Stop(f"{job.refused} is to be read; write what is refused elsewhere")
+
+
+def book_is_empty(service: Service) -> bool:
+    with remote(service) as there:
+        answer = there.reference.GetReferenceData(GetReferenceDataRequest(), timeout=service.timeout)
+    return not answer.version
 
 
 async def sent(service: Service, author: Author, job: Job, reading: Reading, said: Report) -> None:
@@ -98,11 +122,15 @@ class Report:
     refused: TextIO | None = None
     counts: Counter[Outcome] = field(default_factory=Counter)
     began: float = field(default_factory=time.monotonic)
+    position: str = ""
     broken: bool = False
+    misses_reference_data: bool = False
     bar: tuple[Progress, TaskID, Reading] | None = None
 
     def add(self, result: Result) -> None:
         self.counts[result.outcome] += 1
+        self.position = result.answer.position or self.position
+        self.misses_reference_data |= any(each["rule"] in OF_REFERENCE_DATA for each in result.errors)
         if result.outcome is Outcome.REFUSED and self.refused:
             print(json.dumps(result.refused_as(), ensure_ascii=False), file=self.refused, flush=True)
         if self.shape.as_json:
@@ -134,7 +162,8 @@ class Report:
         seconds = time.monotonic() - self.began
         parts = [f"{self.counts[each]} {each}" for each in Outcome if self.counts[each]]
         where = f" (see {self.job.refused})" if self.refused and self.counts[Outcome.REFUSED] else ""
-        text = f"{', '.join(parts) or 'nothing to ingest'}{where} in {seconds:.1f} s"
+        nothing = "nothing recorded" if self.broken else "nothing to ingest"
+        text = f"{', '.join(parts) or nothing}{where} in {seconds:.1f} s"
         print(text, file=sys.stderr if self.shape.as_json or self.shape.as_csv else sys.stdout)
         if self.broken:
             return faults.FAILED

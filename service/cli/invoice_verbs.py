@@ -48,8 +48,8 @@ def ingest(
     from .ingest import Job
     from .ingest import ingest as run
 
-    if status := run(service, author, shape, Job(tuple(files), format, refused, dry_run, window, quiet)):
-        raise typer.Exit(status)
+    job = Job(tuple(files), format, refused, dry_run, window, quiet)
+    raise typer.Exit(run(service, author, shape, job).status)
 
 
 def order(

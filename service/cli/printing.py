@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from google.protobuf.json_format import MessageToJson
@@ -142,7 +142,7 @@ def print_invoice_tables(pages: Iterable[Sequence[pb.Invoice]], title: str) -> N
     screen, count = console(), 0
     for page in pages:
         if page:
-            screen.print(invoice_table(page, heading=not count))
+            screen.print(invoice_table(page, screen.width, heading=not count))
         count += len(page)
     screen.print(f"{title}: {invoices(count)}" if title else invoices(count))
 
@@ -151,28 +151,36 @@ def invoices(count: int) -> str:
     return "no invoices" if not count else f"{count} invoice{'s' if count > 1 else ''}"
 
 
-def invoice_table(page: Sequence[pb.Invoice], *, heading: bool) -> Table:
+AMOUNTS = frozenset(("total", "tax", "with tax", "balance"))
+SHOWN: dict[str, tuple[int, Callable[[pb.Invoice], str]]] = {  # from which width of the window on, and what
+    "number": (0, lambda i: i.invoice_number or "–"),
+    "status": (0, lambda i: status(i.status)),
+    "account": (100, lambda i: i.content.account_name or i.content.account_id),
+    "date": (0, lambda i: date_of(i.content, "invoice_date")),
+    "due": (120, lambda i: date_of(i.content, "due_date")),
+    "currency": (0, lambda i: i.content.currency_code),
+    "total": (140, lambda i: amount(i.totals.total)),
+    "tax": (140, lambda i: amount(i.totals.total_tax)),
+    "with tax": (0, lambda i: amount(i.totals.total_with_tax)),
+    "balance": (160, lambda i: amount(i.totals.balance)),
+    "made from": (180, lambda i: reference(i.content.reference)),
+    "key, or id": (0, lambda i: i.content.unique_identifier or i.invoice_id),
+}
+
+
+def invoice_table(page: Sequence[pb.Invoice], width: int, *, heading: bool = True) -> Table:
     table = bare_table(heading=heading)
-    for name in ("number", "status", "account", "date", "due", "currency", "total", "tax", "balance"):
-        table.add_column(name, justify="right" if name in ("total", "tax", "balance") else "left")
-    table.add_column("made from")
-    table.add_column("key, or id", overflow="fold")
-    for invoice in page:
-        content, totals = invoice.content, invoice.totals
-        add(
-            table,
-            invoice.invoice_number or "–",
-            status(invoice.status),
-            content.account_name or content.account_id,
-            date_of(content, "invoice_date"),
-            date_of(content, "due_date"),
-            content.currency_code,
-            amount(totals.total),
-            amount(totals.total_tax),
-            amount(totals.balance),
-            reference(content.reference),
-            content.unique_identifier or invoice.invoice_id,
+    columns = {name: get for name, (least, get) in SHOWN.items() if least <= width}
+    for name in columns:
+        folds = name in ("key, or id", "made from")
+        table.add_column(
+            name,
+            justify="right" if name in AMOUNTS else "left",
+            no_wrap=not folds,
+            overflow="fold" if folds else "ellipsis",
         )
+    for invoice in page:
+        add(table, *(get(invoice) for get in columns.values()))
     return table
 
 
@@ -187,185 +195,3 @@ def add(table: Table, *cells: str) -> None:
     from rich.text import Text
 
     table.add_row(*(Text(cell) for cell in cells))
-
-
-# One invoice in full
-
-
-def print_invoice(invoice: pb.Invoice, shape: Shape) -> None:
-    if shape.as_json:
-        print_json(invoice)
-    elif shape.as_csv:
-        csv_rows(LINE_HEAD, line_rows(invoice))
-    else:
-        print_in_full(invoice)
-
-
-LINE_HEAD = (
-    "line_number",
-    "name",
-    "start_date",
-    "end_date",
-    "quantity",
-    "unit_price",
-    "charge_amount",
-    "tax_amount",
-    "amount_with_tax",
-    "taxable",
-    "tax_treatment_id",
-    "billing_address",
-    "shipping_address",
-    "ship_from_address",
-    "product_id",
-    "order_id",
-)
-
-
-def line_rows(invoice: pb.Invoice) -> Iterator[list[str]]:
-    for line in invoice.lines:
-        said = line.content
-        yield [
-            str(line.line_number),
-            said.name,
-            day(said.start_date),
-            day(said.end_date),
-            said.quantity.value,
-            said.unit_price.value,
-            said.charge_amount.value,
-            line.tax_amount.value,
-            line.amount_with_tax.value,
-            str(line.taxable).lower(),
-            said.tax_treatment_id,
-            said.billing_address,
-            said.shipping_address,
-            said.ship_from_address,
-            said.product_id,
-            said.reference.order_id,
-        ]
-
-
-def print_in_full(invoice: pb.Invoice) -> None:
-    screen = console()
-    screen.print(
-        f"Invoice {invoice.invoice_number or invoice.content.unique_identifier or invoice.invoice_id}"
-    )
-    facts = bare_table(heading=False)
-    for name, value in header_facts(invoice):
-        if value:
-            add(facts, name, value)
-    screen.print(facts)
-    if invoice.content.address_groups:
-        screen.print(address_table(invoice))
-    screen.print(line_table(invoice))
-    if any(line.content.taxes for line in invoice.lines):
-        screen.print(tax_table(invoice))
-    screen.print(totals_table(invoice))
-
-
-def header_facts(invoice: pb.Invoice) -> Iterator[tuple[str, str]]:
-    content = invoice.content
-    filled_in = frozenset(invoice.defaulted)
-
-    def with_origin(name: str, value: str) -> str:
-        return f"{value} (filled in)" if value and name in filled_in else value
-
-    yield "id", invoice.invoice_id
-    yield "unique identifier", content.unique_identifier
-    yield "version", str(invoice.version or "")
-    yield "status", status(invoice.status)
-    yield "tax", with_origin("tax_status", tax_status(invoice.tax_status))
-    yield "settlement", settlement(invoice.settlement_status).replace("_", " ")
-    yield "account", named(content.account_name, content.account_id)
-    yield "bill to", named(content.bill_to_contact_name, content.bill_to_contact_id)
-    yield "legal entity", with_origin("legal_entity_id", content.legal_entity_id)
-    for name in ("invoice_date", "due_date", "posted_date"):
-        yield name.replace("_", " "), with_origin(name, date_of(content, name))
-    yield "payment term", with_origin("payment_term_id", content.payment_term_id)
-    yield "accounting period", with_origin("accounting_period_id", content.accounting_period_id)
-    yield "made from", reference(content.reference)
-    yield "source", " ".join(filter(None, (content.source.system, content.source.id)))
-    yield "purchase order", content.purchase_order_number
-    yield "owner", named(content.owner_name, content.owner_id)
-    yield "labels", ", ".join(f"{key}={content.labels[key]}" for key in sorted(content.labels))
-    yield "description", content.description
-    yield "days open", str(invoice.days_open or "")
-    yield "days overdue", str(invoice.days_overdue or "")
-    yield "recorded", moment(invoice, "create_time")
-    yield "changed", moment(invoice, "update_time") if invoice.update_time != invoice.create_time else ""
-
-
-def moment(invoice: pb.Invoice, name: str) -> str:
-    return getattr(invoice, name).ToJsonString() if invoice.HasField(name) else ""  # type: ignore[arg-type]
-
-
-def named(name: str, id_: str) -> str:
-    return f"{name} ({id_})" if name and id_ else name or id_
-
-
-def address_table(invoice: pb.Invoice) -> Table:
-    table = bare_table()
-    for name in ("address", "street", "postal code", "city", "state", "country"):
-        table.add_column(name)
-    for group in invoice.content.address_groups:
-        add(table, group.key, group.street, group.postal_code, group.city, group.state, group.country)
-    return table
-
-
-def line_table(invoice: pb.Invoice) -> Table:
-    table = bare_table()
-    for name in ("#", "line", "from", "to", "ship to", "ship from"):
-        table.add_column(name)
-    for name in ("quantity", "unit price", "charge", "tax", "with tax"):
-        table.add_column(name, justify="right")
-    table.add_column("treatment")
-    for line in invoice.lines:
-        said = line.content
-        add(
-            table,
-            str(line.line_number),
-            said.name,
-            day(said.start_date),
-            day(said.end_date),
-            said.shipping_address,
-            said.ship_from_address,
-            " ".join(filter(None, (number(said.quantity), said.unit_of_measure_name))),
-            number(said.unit_price),
-            number(said.charge_amount),
-            number(line.tax_amount),
-            number(line.amount_with_tax),
-            said.tax_treatment_id,
-        )
-    return table
-
-
-def tax_table(invoice: pb.Invoice) -> Table:
-    table = bare_table()
-    for name in ("#", "tax", "code", "document", "effective"):
-        table.add_column(name)
-    for name in ("rate", "amount", "exempt"):
-        table.add_column(name, justify="right")
-    for line in invoice.lines:
-        for row in line.content.taxes:
-            add(
-                table,
-                str(line.line_number),
-                row.name,
-                row.code,
-                row.document_number,
-                day(row.effective_date),
-                row.rate.value,
-                number(row.amount),
-                number(row.exempt_amount),
-            )
-    return table
-
-
-def totals_table(invoice: pb.Invoice) -> Table:
-    table = bare_table(heading=False)
-    table.add_column()
-    table.add_column(justify="right")
-    code = invoice.content.currency_code
-    for each, value in invoice.totals.ListFields():
-        if each.name != "total_charge" or value != invoice.totals.total:
-            add(table, each.name.replace("_", " "), f"{code} {amount(value)}")
-    return table

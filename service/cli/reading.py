@@ -9,12 +9,13 @@ from daybook.v1 import invoice_pb2 as pb
 from daybook.v1 import invoice_query_service_pb2 as query
 from daybook.v1.invoice_service_pb2 import InvoiceKey
 
-from .files import Plain, Tree
 from .forms import message
+from .in_full import print_invoice
 from .invoice_verbs import Conditions
 from .options import Named, Service, Shape, Stop
-from .printing import print_invoice, print_invoices
+from .printing import print_invoices
 from .remote import Remote, key_of, remote, understood
+from .trees import Plain, Tree
 
 PAGE_MAX = 500
 

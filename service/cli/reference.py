@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import yaml
+from google.protobuf.message import Message
 
 from daybook.v1 import reference_data_service_pb2 as pb
 
-from .files import Plain, Tree
 from .forms import Problem, message, tree
 from .options import Author, Service
 from .printing import add, bare_table, console, print_json
 from .remote import authored, remote, understood, written_in
+from .trees import Plain, Tree
 
 SIGNS = {
     pb.REFERENCE_CHANGE_ACTION_ADDED: "+",
@@ -83,19 +84,18 @@ def show(service: Service, *, as_json: bool, min_position: str) -> None:
 def as_yaml(data: pb.ReferenceData) -> str:
     """The entries as a person would write them."""
     said = tree(data)
-    for kind, entries in said.items():
-        if kind in SAID_EVEN_WHEN_ZERO and isinstance(entries, list):
-            for entry in entries:
-                if isinstance(entry, dict):
-                    for name, zero in SAID_EVEN_WHEN_ZERO[kind].items():
-                        entry.setdefault(name, zero)
+    said |= {
+        "payment_terms": [complete(term, days=Plain(0)) for term in data.payment_terms],
+        "tax_treatments": [complete(treatment, taxable=False) for treatment in data.tax_treatments],
+    }
+    said = {kind: entries for kind, entries in said.items() if entries}
     return yaml.dump(said, Dumper=Writer, sort_keys=False, allow_unicode=True, width=110) if said else ""
 
 
-SAID_EVEN_WHEN_ZERO: dict[str, dict[str, Tree]] = {
-    "payment_terms": {"days": Plain(0)},
-    "tax_treatments": {"taxable": False},
-}
+def complete(entry: Message, **zeros: Tree) -> Tree:
+    """An entry that also says what is zero, in the contract's order."""
+    said = zeros | tree(entry)
+    return {each.name: said[each.name] for each in entry.DESCRIPTOR.fields if each.name in said}
 
 
 class Writer(yaml.SafeDumper):

@@ -18,9 +18,10 @@ from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceStub
 
 from .faults import Misspoken
-from .files import Tree, Unreadable, Written, read_one
+from .files import read_one
 from .forms import Problem, message
 from .options import Author, Named, Service
+from .trees import Tree, Unreadable, Written
 
 M = TypeVar("M", bound=Message)
 

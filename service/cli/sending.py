@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -17,10 +17,10 @@ from daybook.v1 import invoice_pb2 as pb
 from daybook.v1.invoice_service_pb2 import IngestInvoiceRequest, IngestInvoiceResponse
 
 from . import faults
-from .files import Tree, Written
 from .forms import content_key, digest
 from .options import Author
 from .remote import ASIDE, WRAPPED, authored, ingestion
+from .trees import Tree, Written
 
 if TYPE_CHECKING:
     from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceAsyncStub
@@ -131,6 +131,7 @@ class Sender:
     ) -> Result:
         content = request.invoice
         if wrong:
+            wrong = (*wrong, *await self.also_wrong(request, wrong))
             return refused(written, content, wrong, len(wrong), "NOT_UNDERSTOOD")
         try:
             answer = await self.asked(request)
@@ -145,6 +146,20 @@ class Sender:
             errors = tuple(faults.error(faults.found(each)) for each in answer.findings)
             return refused(written, content, errors, answer.finding_count, "BROKEN_RULES")
         return Result(written.place, outcome_of(answer, request.validate_only), content, written.tree, answer)
+
+    async def also_wrong(
+        self, request: IngestInvoiceRequest, wrong: tuple[dict[str, str], ...]
+    ) -> Iterable[dict[str, str]]:
+        """What the service finds in the part that was understood, so that all is told at once."""
+        if not request.HasField("invoice"):
+            return ()
+        request.validate_only = True
+        try:
+            answer = await self.asked(request)
+        except grpc.RpcError:
+            return ()
+        told = {each["path"] for each in wrong}
+        return [faults.error(faults.found(each)) for each in answer.findings if each.path not in told]
 
     async def asked(self, request: IngestInvoiceRequest) -> IngestInvoiceResponse:
         """Asks until there is an answer, or no use in asking."""
