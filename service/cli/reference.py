@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 import yaml
@@ -20,11 +22,18 @@ SIGNS = {
     pb.REFERENCE_CHANGE_ACTION_CHANGED: "~",
     pb.REFERENCE_CHANGE_ACTION_REMOVED: "-",
 }
-TEXT_TAG = "tag:yaml.org,2002:str"
+ALIKE_SHOWN = 8  # new entries of a kind; all of them in JSON
 
 
 def apply(
-    service: Service, author: Author, file: str, *, dry_run: bool, prune: bool, base: int, as_json: bool
+    service: Service,
+    author: Author,
+    file: str,
+    *,
+    dry_run: bool = False,
+    prune: bool = False,
+    base: int = 0,
+    as_json: bool = False,
 ) -> None:
     written = written_in(file)
     request = understood(application(written.tree), written.place)
@@ -51,14 +60,25 @@ def print_changes(answer: pb.ApplyReferenceDataResponse, *, dry_run: bool) -> No
     screen = console()
     if answer.changes:
         table = bare_table(heading=False)
-        for change in answer.changes:
-            add(
-                table, SIGNS.get(change.action, "?"), change.kind.replace("_", " "), change.id, detail(change)
-            )
+        for sign, kind, alike in by_kind(answer.changes):
+            for change in alike[:ALIKE_SHOWN]:
+                add(table, sign, kind, change.id, detail(change))
+            if len(alike) > ALIKE_SHOWN:
+                add(table, sign, kind, f"… and {len(alike) - ALIKE_SHOWN} more", "")
         screen.print(table)
     count = len(answer.changes)
     would = "would change" if dry_run else "changed"
     screen.print(f"{count} {would}, {answer.unchanged_count} stood already; version {answer.version}")
+
+
+def by_kind(changes: Iterable[pb.ReferenceChange]) -> Iterator[tuple[str, str, list[pb.ReferenceChange]]]:
+    """New entries of one kind together; every other change by itself."""
+    for (action, kind), alike in groupby(changes, key=lambda change: (change.action, change.kind)):
+        sign, words = SIGNS.get(action, "?"), kind.replace("_", " ")
+        if action == pb.REFERENCE_CHANGE_ACTION_ADDED:
+            yield sign, words, list(alike)
+        else:
+            yield from ((sign, words, [change]) for change in alike)
 
 
 def detail(change: pb.ReferenceChange) -> str:
