@@ -75,14 +75,13 @@ SET position = EXCLUDED.position, event = EXCLUDED.event, error = EXCLUDED.error
     attempts = troubles.attempts + 1
 """
 STANDINGS = """
-SELECT projection, code, checkpoint.generation, coalesce(live.generation = checkpoint.generation, false),
+SELECT projection, code, generation,
+    (projection, code, generation) IN (SELECT projection, code, generation FROM projections.live),
     checkpoint.position, checkpoint.moved,
     trouble.position, trouble.event, trouble.error, trouble.attempts, trouble.since
 FROM projections.checkpoints AS checkpoint
-LEFT JOIN projections.live AS live USING (projection, code)
-LEFT JOIN projections.troubles AS trouble
-    USING (projection, code, generation)
-ORDER BY projection, code, checkpoint.generation
+LEFT JOIN projections.troubles AS trouble USING (projection, code, generation)
+ORDER BY projection, code, generation
 """
 
 
