@@ -214,9 +214,9 @@ def _update(invoice: Invoice, event: InvoiceUpdated) -> None:
 
 
 def _described(texts: HeaderTexts | None, new: DescriptionTexts | None) -> HeaderTexts | None:
-    if texts is None or new is None:
+    if new is None:
         return None  # erased with the rest
-    return replace(texts, description=new.description)
+    return replace(texts or HeaderTexts(), description=new.description)
 
 
 def _remember(invoice: Invoice, request_id: str) -> None:
