@@ -140,6 +140,7 @@ class Writer:
             except Refused as refused:
                 if refused.sqlstate == LOCK_NOT_AVAILABLE:
                     await self._undo()
+                    _forget_sending(requests)
                     continue
                 logger.warning("a batch of %d was refused: %s", len(requests), refused)
                 return await self._after_refusal(_there(requests), refused, patience)
@@ -219,8 +220,7 @@ class Writer:
         return await self._one_by_one(_there(requests), patience)
 
     async def _one_by_one(self, requests: Sequence[Request], patience: float) -> Sequence[Request]:
-        for request in requests:
-            request.sent = None
+        _forget_sending(requests)
         for request in requests:
             assert not await self._commit([request], patience)
         return ()
@@ -239,6 +239,8 @@ class Writer:
                     return
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
+                if found:
+                    logger.warning("a commit without an answer was done all the same: %d appends", len(found))
                 for row, position in found.items():
                     sent[row].succeed(position, self._seen)
                     self._bell.ring(position)
@@ -320,6 +322,12 @@ def _heads_of(streams: Iterable[UUID]) -> Call:
 
 def _there(requests: Iterable[Request]) -> list[Request]:
     return [request for request in requests if not request.left]
+
+
+def _forget_sending(requests: Iterable[Request]) -> None:
+    """None of their rows are in the log: all was undone, or looked for and not found."""
+    for request in requests:
+        request.sent = None
 
 
 def _fail(requests: Iterable[Request], error: Exception) -> None:
