@@ -208,7 +208,7 @@ async def test_what_was_erased_stays_away(book: Book) -> None:
     await book.caught_up()
     found = (await invoices.find(book.reader, one)).found
     assert found is not None
-    assert found.summary.texts is None
+    assert found.summary.texts == invoice.HeaderTexts(description="new"), "what was written since is there"
     assert found.addresses[0].personal is None
     assert found.lines[0].added.personal is None
     assert found.lines[0].row_texts is None
