@@ -140,21 +140,27 @@ _PARTS: tuple[type, ...] = (
     LineContent,
     Content,
 )
-_NAMES = {part: tuple(each.name for each in fields(part)) for part in _PARTS}
+_NAMES = {part: tuple(sorted(each.name for each in fields(part))) for part in _PARTS}
 _VALUES = {part: attrgetter(*names) for part, names in _NAMES.items()}
 
 
-def _said(value: object) -> object:
-    """A part as JSON takes it: only what was set. A field's name tells its type, so that texts suffice."""
-    if isinstance(value, Decimal):
-        return normal(value)
+def _said(part: object) -> dict[str, object]:
+    """A part as JSON takes it: what was set, by name. A name tells its type, so that texts suffice."""
+    said: dict[str, object] = {}
+    for name, value in zip(_NAMES[type(part)], _VALUES[type(part)](part), strict=True):
+        if type(value) is Decimal:
+            said[name] = normal(value)
+        elif value:
+            said[name] = value if type(value) is str else _plain(value)
+    return said
+
+
+def _plain(value: object) -> object:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return dict(value)
-    part = type(value)
-    pairs = zip(_NAMES[part], _VALUES[part](value), strict=True)
-    return {name: each for name, each in pairs if each or type(each) is Decimal}
+        return dict(sorted(value.items()))
+    return value
 
 
-_json = JSONEncoder(default=_said, sort_keys=True, separators=(",", ":"), check_circular=False).encode
+_json = JSONEncoder(default=_said, separators=(",", ":"), check_circular=False).encode
