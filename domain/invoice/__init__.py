@@ -1,5 +1,6 @@
 """An invoice: what its sender says, the rules, what happens to it, and what it has become."""
 
+from .addresses import ADDRESS_GROUPS_MAX
 from .content import (
     AddressContent,
     Content,
@@ -57,10 +58,13 @@ from .events import (
 )
 from .rules import Checked, Limits, Rules
 from .state import Invoice, Line, Settlement, Totals, evolve, fold
+from .taxes import TAX_ROWS_PER_LINE_MAX
 
 __all__ = [
+    "ADDRESS_GROUPS_MAX",
     "EVENTS",
     "NOTHING",
+    "TAX_ROWS_PER_LINE_MAX",
     "UPDATABLE",
     "AddressContent",
     "AddressGroupAssigned",

@@ -12,7 +12,7 @@ from .amounts import check_amount
 from .content import LineContent, TaxContent
 from .events import TaxImported, TaxRow, TaxTexts
 
-ROWS_PER_LINE_MAX = 100
+TAX_ROWS_PER_LINE_MAX = 100
 
 _NAMES = ("transaction_number", "name", "code", "document_number")
 _names = attrgetter(*_NAMES)
@@ -24,8 +24,8 @@ def check_taxes(
 ) -> TaxImported | None:
     """The taxes of the line with this number; None where something is wrong."""
     path = f"{path}.taxes"
-    if len(line.taxes) > ROWS_PER_LINE_MAX:
-        findings.add(path, Rule.TOO_MANY, limit=ROWS_PER_LINE_MAX, count=len(line.taxes))
+    if len(line.taxes) > TAX_ROWS_PER_LINE_MAX:
+        findings.add(path, Rule.TOO_MANY, limit=TAX_ROWS_PER_LINE_MAX, count=len(line.taxes))
         return None
     rows = tuple(
         row
