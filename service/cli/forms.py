@@ -78,6 +78,8 @@ class Reader:
         known = names(said.DESCRIPTOR)
         seen: dict[str, str] = {}
         for key, value in tree.items():
+            if len(self.problems) >= PROBLEMS_MAX:
+                return
             each = known.get(key)
             if each is None:
                 self.problem(below(path, key[:SHOWN_MAX]), "UNKNOWN_FIELD", unknown(key, known))
@@ -109,9 +111,9 @@ class Reader:
                 try:
                     holder[key] = str(text)
                 except ValueError:
-                    self.problem(below(path, repr(key)), "CHARACTERS", LONE_SURROGATE)
+                    self.problem(f"{path}[{shown(key)}]", "CHARACTERS", LONE_SURROGATE)
             elif text is not None:
-                self.problem(below(path, key[:SHOWN_MAX]), "FORM", f"a text; is {kind_of(text)}")
+                self.problem(f"{path}[{shown(key)}]", "FORM", f"a text; is {kind_of(text)}")
 
     def set_list(self, holder: Any, each: FieldDescriptor, value: Tree, path: str) -> None:
         if not isinstance(value, list):

@@ -108,7 +108,7 @@ def as_yaml(data: pb.ReferenceData) -> str:
         "payment_terms": [complete(term, days=Plain(0)) for term in data.payment_terms],
         "tax_treatments": [complete(treatment, taxable=False) for treatment in data.tax_treatments],
     }
-    said = {kind: entries for kind, entries in said.items() if entries}
+    said = {kind: entries for kind, entries in said.items() if entries != []}
     return yaml.dump(said, Dumper=Writer, sort_keys=False, allow_unicode=True, width=110) if said else ""
 
 
@@ -123,9 +123,14 @@ class Writer(yaml.SafeDumper):
 
 
 def plain(writer: yaml.SafeDumper, value: Any) -> yaml.Node:
-    text = str(value)
-    tag = writer.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    return writer.represent_scalar(tag, text)
+    tag = writer.resolve(yaml.ScalarNode, str(value), (True, False))  # type: ignore[no-untyped-call]
+    return writer.represent_scalar(tag, str(value))
+
+
+def text(writer: yaml.SafeDumper, value: str) -> yaml.Node:
+    """In double quotes where something cannot be seen: other styles would fold it."""
+    return writer.represent_scalar("tag:yaml.org,2002:str", value, style=None if value.isprintable() else '"')
 
 
 Writer.add_representer(Plain, plain)
+Writer.add_representer(str, text)

@@ -158,8 +158,12 @@ class Sender:
             answer = await self.asked(request)
         except grpc.RpcError:
             return ()
-        told = {each["path"] for each in wrong}
-        return [faults.error(faults.found(each)) for each in answer.findings if each.path not in told]
+        told = [each["path"] for each in wrong]
+        return [
+            faults.error(faults.found(each))
+            for each in answer.findings
+            if not any(within(each.path, path) or within(path, each.path) for path in told)
+        ]
 
     async def asked(self, request: IngestInvoiceRequest) -> IngestInvoiceResponse:
         """Asks until there is an answer, or no use in asking."""
@@ -186,6 +190,11 @@ def worth_asking_again(explanation: Explanation) -> bool:
 def without_end(explanation: Explanation) -> bool:
     """Still overloaded after every attempt; without a time to wait it means too large a message."""
     return explanation.retry_after is not None
+
+
+def within(path: str, whole: str) -> bool:
+    """Whether a path is this field or something in it."""
+    return path == whole or path.startswith((f"{whole}.", f"{whole}["))
 
 
 def outcome_of(answer: IngestInvoiceResponse, validate_only: bool) -> Outcome:
