@@ -189,14 +189,10 @@ class Embedded:
         wheel = _binaries_of_wheel()
         if not _is_root() or not self._as_server("test", "-x", str(wheel / "bin" / "postgres")).returncode:
             return wheel
-        copy = self.folder / f"postgres-binaries-{importlib.metadata.version(WHEEL)}"
+        copy = self.folder / f"binaries-{importlib.metadata.version(WHEEL)}"
         if not copy.exists():
-            partial = copy.with_suffix(".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(wheel, partial, symlinks=True)
-            partial.chmod(0o755)
-            partial.rename(copy)
-        return copy
+            _copy_binaries(wheel, copy)
+        return copy / wheel.parent.name / wheel.name
 
     def _make_cluster(self) -> None:
         self._say(f"making a new database in {self.folder}")
@@ -360,6 +356,20 @@ def _binaries_of_wheel() -> Path:
         for postgres in sorted(Path(folder).glob("pginstall*/bin/postgres"), reverse=True):
             return postgres.parent.parent
     raise EmbeddedFailed(f"{WHEEL} carries no PostgreSQL for this machine; use --database-url")
+
+
+def _copy_binaries(wheel: Path, copy: Path) -> None:
+    """Both folders of the wheel, side by side as they were: the programs find their libraries so."""
+    partial = copy.with_name(copy.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    package = wheel.parent
+    shutil.copytree(wheel, partial / package.name / wheel.name, symlinks=True)
+    libraries = package.with_name(package.name + ".libs")
+    if libraries.exists():
+        shutil.copytree(libraries, partial / libraries.name)
+    for folder in (partial, partial / package.name):
+        folder.chmod(0o755)
+    partial.rename(copy)
 
 
 def _ident_map() -> str:
