@@ -14,6 +14,7 @@ from .projection import Poison, Projection
 
 BATCH_EVENTS = 2_000  # read at once; more only where one append has more
 BATCHES_KEPT = 4
+NEVER = 2**63
 
 Decode = Callable[[Stored], Recorded]
 
@@ -128,18 +129,12 @@ def _ends(events: Sequence[Fed], projection: Projection, known: Collection[str])
     """How many events make a batch in which nothing is half: one number for each such place."""
     open_: dict[UUID, int] = {}  # streams in the middle of an append, and its last version
     for count, event in enumerate(events, 1):
-        if event.topic in projection.topics:
-            _follow(event, projection, open_)
-        elif event.topic not in known:
-            raise Poison(event.position, event.topic, f"{event.topic} is newer than this program")
+        stored = event.stored
+        if stored.topic not in known:
+            raise Poison(event.position, stored.topic, f"{stored.topic} is newer than this program")
+        if size := projection.openings.get(stored.topic):
+            open_[stored.stream] = stored.version + size(event.recorded) - 1
+        if open_ and stored.version >= open_.get(stored.stream, NEVER):
+            del open_[stored.stream]
         if not open_:
             yield count
-
-
-def _follow(event: Fed, projection: Projection, open_: dict[UUID, int]) -> None:
-    stored = event.stored
-    last = stored.version + projection.span(event.recorded) - 1
-    if last > stored.version:
-        open_[stored.stream] = last
-    elif stored.version >= open_.get(stored.stream, stored.version):
-        open_.pop(stored.stream, None)

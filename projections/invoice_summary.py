@@ -64,57 +64,48 @@ encode = _encoder.encode
 decode = _decoder.decode
 
 
-def span(recorded: Recorded) -> int:
+def _size(recorded: Recorded) -> int:
     """An invoice's content comes in one append, whose first event says how many there are."""
-    event = recorded.event
-    return event.size if isinstance(event, invoice.InvoiceDrafted | invoice.InvoiceRevised) else 1
+    return int(recorded.event.size)
 
 
-def continued(batch: Iterable[Recorded]) -> set[UUID]:
-    """The invoices of a batch that began before it."""
-    drafted = {recorded.stream for recorded in batch if recorded.version == 1}
-    return {recorded.stream for recorded in batch} - drafted
+OPENINGS = {"InvoiceDrafted": _size, "InvoiceRevised": _size}
+
+Histories = Sequence[Sequence[Recorded]]
 
 
-def fold(batch: Sequence[Recorded], stored: Mapping[UUID, InvoiceSummary]) -> list[Folded]:
-    """Every invoice of the batch as it leaves it; `stored` holds those that began before."""
-    folding: dict[UUID, _Folding] = {}
+def by_invoice(batch: Iterable[Recorded]) -> Histories:
+    """The events of a batch, invoice by invoice."""
+    histories: dict[int, list[Recorded]] = {}
     for recorded in batch:
-        one = folding.get(recorded.stream)
-        if one is None:
-            one = folding[recorded.stream] = _Folding(stored.get(recorded.stream))
-        one.take(recorded)
-    return [one.folded for one in folding.values()]
+        histories.setdefault(recorded.stored.stream.int, []).append(recorded)
+    return list(histories.values())
 
 
-class _Folding:
-    """One invoice on its way through a batch."""
+def continued(histories: Histories) -> list[UUID]:
+    """The invoices that began before the batch."""
+    return [history[0].stream for history in histories if history[0].version > 1]
 
-    def __init__(self, before: InvoiceSummary | None) -> None:
-        self._before = before
-        self._state = None if before is None else resumed(before)
-        self._first: Recorded | None = None
-        self._last: Recorded | None = None
 
-    def take(self, recorded: Recorded) -> None:
-        follows = self._state.version + 1 if self._state else 1
+def fold(histories: Histories, stored: Mapping[UUID, InvoiceSummary]) -> list[Folded]:
+    """Every invoice of a batch as it leaves it; `stored` holds those that began before."""
+    return [_fold(history, stored.get(history[0].stream) if stored else None) for history in histories]
+
+
+def _fold(history: Sequence[Recorded], before: InvoiceSummary | None) -> Folded:
+    state = None if before is None else resumed(before)
+    for recorded in history:
+        follows = state.version + 1 if state else 1
         if recorded.version != follows:
             because = f"version {recorded.version} of invoice {recorded.stream} does not follow {follows - 1}"
             raise Poison(recorded.position, recorded.name, because)
         try:
-            self._state = invoice.evolve(self._state, recorded.event)
+            state = invoice.evolve(state, recorded.event)
         except Exception as error:
             because = f"{type(error).__name__}: {error}"
             raise Poison(recorded.position, recorded.name, because) from error
-        self._first = self._first or recorded
-        self._last = recorded
-
-    @property
-    def folded(self) -> Folded:
-        assert self._state is not None
-        assert self._first is not None
-        assert self._last is not None
-        return Folded(self._before, _summary(self._before, self._state, self._first, self._last), self._state)
+    assert state is not None
+    return Folded(before, _summary(before, state, history[0], history[-1]), state)
 
 
 def _summary(

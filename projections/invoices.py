@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,8 +12,18 @@ from domain import invoice
 from store.log import Recorded
 
 from .invoice_filter import EVERY, InvoiceFilter, condition
-from .invoice_summary import TOPICS, Folded, InvoiceSummary, continued, decode, encode, fold, span
-from .projection import Connection, Projection, columns
+from .invoice_summary import (
+    OPENINGS,
+    TOPICS,
+    Folded,
+    InvoiceSummary,
+    by_invoice,
+    continued,
+    decode,
+    encode,
+    fold,
+)
+from .projection import Connection, Projection, Rows
 from .reader import Answer, Page, Reader
 
 LINES_PER_CHUNK = 100
@@ -52,7 +61,7 @@ CREATE TABLE {table} (
     created timestamptz NOT NULL,
     updated timestamptz NOT NULL,
     header bytea NOT NULL,
-    addresses bytea
+    addresses bytea NOT NULL
 );
 CREATE TABLE {table}_lines (
     invoice_id uuid NOT NULL,
@@ -80,48 +89,43 @@ CREATE INDEX ON {table} (currency, total_with_tax);
 CREATE INDEX ON {table} USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL;
 """
 
-STORED = "SELECT invoice_id, header FROM {table} WHERE invoice_id = ANY(%s)"
-WRITE = """
-INSERT INTO {table} (
-    invoice_id, drafted_position, position, version, status, tax_status, settlement,
-    unique_identifier, number, legal_entity_id, account_id, reference_kind, reference_id,
-    source_system, source_id, purchase_order_number, invoice_date, due_date, posted_date,
-    currency, total, total_with_tax, balance, line_count, labels, created, updated, header, addresses
-)
-SELECT
-    invoice_id, drafted_position, position, version, status, tax_status, settlement,
-    unique_identifier, number, legal_entity_id, account_id, reference_kind, reference_id,
-    source_system, source_id, purchase_order_number, invoice_date, due_date, posted_date,
-    currency, total, total_with_tax, balance, line_count, labels::jsonb, created, updated, header, addresses
-FROM unnest(
-    %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::date[], %s::date[], %s::date[],
-    %s::text[], %s::numeric[], %s::numeric[], %s::numeric[], %s::integer[], %s::text[],
-    %s::timestamptz[], %s::timestamptz[], %s::bytea[], %s::bytea[]
-) AS new (
-    invoice_id, drafted_position, position, version, status, tax_status, settlement,
-    unique_identifier, number, legal_entity_id, account_id, reference_kind, reference_id,
-    source_system, source_id, purchase_order_number, invoice_date, due_date, posted_date,
-    currency, total, total_with_tax, balance, line_count, labels, created, updated, header, addresses
-)
-ON CONFLICT (invoice_id) DO UPDATE SET
-    position = EXCLUDED.position, version = EXCLUDED.version, status = EXCLUDED.status,
-    tax_status = EXCLUDED.tax_status, settlement = EXCLUDED.settlement, number = EXCLUDED.number,
-    legal_entity_id = EXCLUDED.legal_entity_id, account_id = EXCLUDED.account_id,
-    reference_kind = EXCLUDED.reference_kind, reference_id = EXCLUDED.reference_id,
-    source_system = EXCLUDED.source_system, source_id = EXCLUDED.source_id,
-    purchase_order_number = EXCLUDED.purchase_order_number, invoice_date = EXCLUDED.invoice_date,
-    due_date = EXCLUDED.due_date, posted_date = EXCLUDED.posted_date, currency = EXCLUDED.currency,
-    total = EXCLUDED.total, total_with_tax = EXCLUDED.total_with_tax, balance = EXCLUDED.balance,
-    line_count = EXCLUDED.line_count, labels = EXCLUDED.labels, updated = EXCLUDED.updated,
-    header = EXCLUDED.header, addresses = coalesce(EXCLUDED.addresses, {table}.addresses)
-"""
+STORED = "SELECT invoice_id, header, addresses FROM {table} WHERE invoice_id = ANY(%s)"
+REMOVE = "DELETE FROM {table} WHERE invoice_id = ANY(%s)"
 REMOVE_LINES = "DELETE FROM {table}_lines WHERE invoice_id = ANY(%s)"
-WRITE_LINES = """
-INSERT INTO {table}_lines (invoice_id, chunk, body)
-SELECT * FROM unnest(%s::uuid[], %s::integer[], %s::bytea[])
-"""
+ROWS = Rows(
+    {
+        "invoice_id": "uuid",
+        "drafted_position": "int8",
+        "position": "int8",
+        "version": "int8",
+        "status": "text",
+        "tax_status": "text",
+        "settlement": "text",
+        "unique_identifier": "text",
+        "number": "text",
+        "legal_entity_id": "text",
+        "account_id": "text",
+        "reference_kind": "text",
+        "reference_id": "text",
+        "source_system": "text",
+        "source_id": "text",
+        "purchase_order_number": "text",
+        "invoice_date": "date",
+        "due_date": "date",
+        "posted_date": "date",
+        "currency": "text",
+        "total": "numeric",
+        "total_with_tax": "numeric",
+        "balance": "numeric",
+        "line_count": "int4",
+        "labels": "jsonb",
+        "created": "timestamptz",
+        "updated": "timestamptz",
+        "header": "bytea",
+        "addresses": "bytea",
+    }
+)
+CHUNKS = Rows({"invoice_id": "uuid", "chunk": "int4", "body": "bytea"})
 
 FIND = """
 SELECT header, addresses, (
@@ -287,27 +291,30 @@ def _of(bodies: Sequence[bytes] | None) -> list[invoice.Line]:
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice of the batch, once, as the batch leaves it."""
-    folded = fold(batch, await stored(connection, STORED.format(table=table), continued(batch)))
-    rows = columns([_row(each) for each in folded])
-    await connection.execute(WRITE.format(table=table).encode(), rows)
-    rewritten = [each for each in folded if each.rewritten]
-    if old := [each.summary.id for each in rewritten if each.before is not None]:
+    histories = by_invoice(batch)
+    summaries, addresses = await _stored(connection, table, continued(histories))
+    folded = fold(histories, summaries)
+    if summaries:
+        await connection.execute(REMOVE.format(table=table).encode(), (list(summaries),))
+        old = [each.summary.id for each in folded if each.rewritten and each.before is not None]
         await connection.execute(REMOVE_LINES.format(table=table).encode(), (old,))
-    if rewritten:
-        chunks = columns([chunk for each in rewritten for chunk in _chunks(each)])
-        await connection.execute(WRITE_LINES.format(table=table).encode(), chunks)
+    await ROWS.write(connection, table, (_row(each, addresses) for each in folded))
+    await CHUNKS.write(connection, f"{table}_lines", (chunk for each in folded for chunk in _chunks(each)))
 
 
-async def stored(connection: Connection, query: str, invoice_ids: set[UUID]) -> Mapping[UUID, InvoiceSummary]:
+async def _stored(
+    connection: Connection, table: str, invoice_ids: Sequence[UUID]
+) -> tuple[dict[UUID, InvoiceSummary], dict[UUID, bytes]]:
     """Invoices as the batches before have left them."""
     if not invoice_ids:
-        return {}
+        return {}, {}
     async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(query.encode(), (list(invoice_ids),))
-        return {invoice_id: decode(header) for invoice_id, header in await cursor.fetchall()}
+        await cursor.execute(STORED.format(table=table).encode(), (invoice_ids,))
+        rows = await cursor.fetchall()
+    return {key: decode(header) for key, header, _ in rows}, {key: addresses for key, _, addresses in rows}
 
 
-def _row(folded: Folded) -> tuple[object, ...]:
+def _row(folded: Folded, addresses: Mapping[UUID, bytes]) -> tuple[object, ...]:
     summary, header = folded.summary, folded.summary.header
     reference, source = header.reference, header.source
     return (
@@ -335,11 +342,11 @@ def _row(folded: Folded) -> tuple[object, ...]:
         summary.totals.total_with_tax,
         summary.totals.balance,
         summary.line_count,
-        json.dumps(header.labels) if header.labels else None,
+        header.labels or None,
         summary.created,
         summary.updated,
         encode(summary),
-        _encode(list(folded.state.addresses.values())) if folded.rewritten else None,
+        _encode(list(folded.state.addresses.values())) if folded.rewritten else addresses[summary.id],
     )
 
 
@@ -353,5 +360,5 @@ def _chunks(folded: Folded) -> list[tuple[UUID, int, bytes]]:
 
 
 INVOICES = Projection(
-    name="invoices", code=1, topics=TOPICS, create=CREATE, index=INDEX, span=span, project=project
+    name="invoices", code=1, topics=TOPICS, create=CREATE, index=INDEX, project=project, openings=OPENINGS
 )

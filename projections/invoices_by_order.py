@@ -5,7 +5,7 @@ An invoice belongs to the orders that its reference or one of its lines names, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -14,9 +14,20 @@ import msgspec
 from domain import invoice
 from store.log import Recorded
 
-from .invoice_summary import TOPICS, Folded, InvoiceSummary, continued, decode, encode, fold, resumed, span
+from .invoice_summary import (
+    OPENINGS,
+    TOPICS,
+    Folded,
+    InvoiceSummary,
+    by_invoice,
+    continued,
+    decode,
+    encode,
+    fold,
+    resumed,
+)
 from .invoices import NEWEST, page
-from .projection import Connection, Projection, columns
+from .projection import Connection, Projection, Rows
 from .reader import Answer, Page, Reader
 
 # Every invoice has a header here, as an update may bring it under an order at any time.
@@ -36,19 +47,13 @@ CREATE TABLE {table}_headers (
 INDEX = ""
 
 STORED = "SELECT invoice_id, line_orders, header FROM {table}_headers WHERE invoice_id = ANY(%s)"
-WRITE_HEADERS = """
-INSERT INTO {table}_headers (invoice_id, line_orders, header)
-SELECT * FROM unnest(%s::uuid[], %s::bytea[], %s::bytea[])
-ON CONFLICT (invoice_id) DO UPDATE SET line_orders = EXCLUDED.line_orders, header = EXCLUDED.header
-"""
+REMOVE_HEADERS = "DELETE FROM {table}_headers WHERE invoice_id = ANY(%s)"
 REMOVE = """
 DELETE FROM {table} AS listed USING unnest(%s::text[], %s::bigint[]) AS gone (order_id, drafted_position)
 WHERE listed.order_id = gone.order_id AND listed.drafted_position = gone.drafted_position
 """
-WRITE = """
-INSERT INTO {table} (order_id, drafted_position, invoice_id)
-SELECT * FROM unnest(%s::text[], %s::bigint[], %s::uuid[])
-"""
+HEADERS = Rows({"invoice_id": "uuid", "line_orders": "bytea", "header": "bytea"})
+PLACES = Rows({"order_id": "text", "drafted_position": "int8", "invoice_id": "uuid"})
 LIST = """
 SELECT listed.drafted_position, headers.header
 FROM {table} AS listed JOIN {table}_headers AS headers USING (invoice_id)
@@ -56,23 +61,10 @@ WHERE listed.order_id = %(order_id)s AND listed.drafted_position < %(before)s
 ORDER BY listed.drafted_position DESC LIMIT %(limit)s
 """
 
+NONE: frozenset[str] = frozenset()
+
 _encode = msgspec.json.Encoder(order="sorted").encode
 _line_orders = msgspec.json.Decoder(frozenset[str]).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """Under which orders an invoice is listed; those that its lines name stay while its header changes."""
-
-    by_header: frozenset[str]
-    by_lines: frozenset[str]
-
-    @property
-    def orders(self) -> frozenset[str]:
-        return self.by_header | self.by_lines
-
-
-NOWHERE = Listed(frozenset(), frozenset())
 
 
 # Questions
@@ -106,54 +98,75 @@ async def list_(
 # Rows
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An invoice and its orders; those that its lines name stay while its header changes."""
+
+    summary: InvoiceSummary
+    by_header: frozenset[str]
+    by_lines: frozenset[str]
+
+    @property
+    def places(self) -> list[tuple[str, int, UUID]]:
+        summary = self.summary
+        return [(order, summary.drafted_position, summary.id) for order in self.by_header | self.by_lines]
+
+
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice of the batch, once, as the batch leaves it."""
-    before, listed_before = await _stored(connection, table, continued(batch))
-    folded = fold(batch, before)
-    listed = {each.summary.id: _listed(each, listed_before.get(each.summary.id, NOWHERE)) for each in folded}
-    headers = [
-        (each.summary.id, _encode(listed[each.summary.id].by_lines), encode(each.summary)) for each in folded
-    ]
-    await connection.execute(WRITE_HEADERS.format(table=table).encode(), columns(headers))
-    gone: list[tuple[str, int]] = []
-    new: list[tuple[str, int, UUID]] = []
-    for each in folded:
-        was, orders = listed_before.get(each.summary.id, NOWHERE).orders, listed[each.summary.id].orders
-        gone += [(order, each.summary.drafted_position) for order in was - orders]
-        new += [(order, each.summary.drafted_position, each.summary.id) for order in orders - was]
-    if gone:
-        await connection.execute(REMOVE.format(table=table).encode(), columns(gone))
-    if new:
-        await connection.execute(WRITE.format(table=table).encode(), columns(new))
+    histories = by_invoice(batch)
+    stored = await _stored(connection, table, continued(histories))
+    folded = fold(histories, {invoice_id: each.summary for invoice_id, each in stored.items()})
+    listed = [_listed(each, stored) for each in folded]
+    if stored:
+        await connection.execute(REMOVE_HEADERS.format(table=table).encode(), (list(stored),))
+        orders, positions = _columns([place for each in stored.values() for place in each.places])
+        await connection.execute(REMOVE.format(table=table).encode(), (orders, positions))
+    headers = ((each.summary.id, _encode(each.by_lines), encode(each.summary)) for each in listed)
+    await HEADERS.write(connection, f"{table}_headers", headers)
+    await PLACES.write(connection, table, (place for each in listed for place in each.places))
 
 
-async def _stored(
-    connection: Connection, table: str, invoice_ids: set[UUID]
-) -> tuple[dict[UUID, InvoiceSummary], dict[UUID, Listed]]:
-    summaries: dict[UUID, InvoiceSummary] = {}
-    listed: dict[UUID, Listed] = {}
-    if invoice_ids:
-        async with connection.cursor(binary=True) as cursor:
-            await cursor.execute(STORED.format(table=table).encode(), (list(invoice_ids),))
-            for invoice_id, line_orders, header in await cursor.fetchall():
-                summary = summaries[invoice_id] = decode(header)
-                listed[invoice_id] = Listed(_by_header(resumed(summary)), _line_orders(line_orders))
-    return summaries, listed
+async def _stored(connection: Connection, table: str, invoice_ids: Sequence[UUID]) -> dict[UUID, Listed]:
+    """Invoices as the batches before have left them."""
+    if not invoice_ids:
+        return {}
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(STORED.format(table=table).encode(), (invoice_ids,))
+        rows = await cursor.fetchall()
+    return {key: _read(decode(header), _line_orders(line_orders)) for key, line_orders, header in rows}
 
 
-def _listed(folded: Folded, before: Listed) -> Listed:
-    by_lines = _by_lines(folded.state) if folded.rewritten else before.by_lines
-    return Listed(_by_header(folded.state), by_lines)
+def _read(summary: InvoiceSummary, by_lines: frozenset[str]) -> Listed:
+    return Listed(summary, _by_header(resumed(summary)), by_lines)
+
+
+def _listed(folded: Folded, stored: Mapping[UUID, Listed]) -> Listed:
+    summary, state = folded.summary, folded.state
+    by_lines = _by_lines(state) if folded.rewritten else stored[summary.id].by_lines
+    return Listed(summary, _by_header(state), by_lines)
 
 
 def _by_header(state: invoice.Invoice) -> frozenset[str]:
-    return frozenset(replace(state, lines=[]).order_ids)
+    return frozenset(replace(state, lines=[]).order_ids) if state.header.reference else NONE
 
 
 def _by_lines(state: invoice.Invoice) -> frozenset[str]:
-    return frozenset(replace(state, header=replace(state.header, reference=None)).order_ids)
+    if state.header.reference:
+        state = replace(state, header=replace(state.header, reference=None))
+    return frozenset(state.order_ids)
+
+
+def _columns(places: Sequence[tuple[str, int, UUID]]) -> tuple[list[str], list[int]]:
+    return [order for order, _, _ in places], [position for _, position, _ in places]
 
 
 INVOICES_BY_ORDER = Projection(
-    name="invoices_by_order", code=1, topics=TOPICS, create=CREATE, index=INDEX, span=span, project=project
+    name="invoices_by_order",
+    code=1,
+    topics=TOPICS,
+    create=CREATE,
+    index=INDEX,
+    project=project,
+    openings=OPENINGS,
 )

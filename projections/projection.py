@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import psycopg
@@ -15,18 +15,18 @@ from store.log import Recorded, Unavailable
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
 Project: TypeAlias = Callable[[Connection, str, Sequence[Recorded]], Awaitable[None]]
-Span: TypeAlias = Callable[[Recorded], int]
+Size: TypeAlias = Callable[[Recorded], int]
 
 SCHEMA = "projections"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Projection:
     """One read model. Raise `code` whenever its tables, or the way they are filled, change.
 
     `create` and `index` are SQL that names the tables of a generation by `{table}`. `topics` are the stored
-    names of the events that it is made of. `span` says how many events of its stream an event opens, itself
-    included: they came in one append, and `project` is never given a part of them.
+    names of the events that it is made of. `openings` are those of them that open an append of several
+    events, and how to learn how many: `project` is never given a part of an append.
     """
 
     name: str
@@ -34,8 +34,8 @@ class Projection:
     topics: frozenset[str]
     create: str
     index: str
-    span: Span
     project: Project
+    openings: Mapping[str, Size] = field(default_factory=dict)
 
     @property
     def wire_name(self) -> str:
@@ -91,6 +91,15 @@ def surfacing(but: type[psycopg.Error] | None = None) -> Iterator[None]:
         raise Faulty(f"{type(error).__name__}: {error}".strip()) from error
 
 
-def columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Rows turned into the arrays of one statement."""
-    return [list(column) for column in zip(*rows, strict=True)]
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Columns of a table with their types, so that many rows are written in one go."""
+
+    columns: Mapping[str, str]
+
+    async def write(self, connection: Connection, table: str, rows: Iterable[Sequence[object]]) -> None:
+        sql = f"COPY {table} ({', '.join(self.columns)}) FROM STDIN (FORMAT BINARY)"
+        async with connection.cursor() as cursor, cursor.copy(sql.encode()) as copy:
+            copy.set_types(list(self.columns.values()))
+            for row in rows:
+                await copy.write_row(row)

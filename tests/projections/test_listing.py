@@ -253,7 +253,7 @@ INSERT INTO projections.invoices_v1_g1 (
     invoice_id, drafted_position, position, version, status, tax_status, settlement, number, legal_entity_id,
     account_id, reference_kind, reference_id, source_system, source_id, purchase_order_number,
     invoice_date, due_date, posted_date, currency, total, total_with_tax, balance, line_count, labels,
-    created, updated, header
+    created, updated, header, addresses
 )
 SELECT
     gen_random_uuid(), n, n, 1, CASE WHEN n %% 50 = 0 THEN 'DRAFT' ELSE 'POSTED' END, 'POSTED',
@@ -261,7 +261,7 @@ SELECT
     'account ' || n %% 5000, 'ORDER', 'order ' || n %% 30000, 'old', 'id ' || n, 'po ' || n %% 30000,
     '2020-01-01'::date + n / 50, '2020-02-01'::date + n / 50, '2020-01-01'::date + n / 50, 'EUR',
     n %% 9973, n %% 9973, CASE WHEN n %% 50 = 1 THEN 10 ELSE 0 END, 1,
-    jsonb_build_object('team', 'team ' || n %% 3000), now(), now(), ''
+    jsonb_build_object('team', 'team ' || n %% 3000), now(), now(), '', ''
 FROM generate_series(1, %s) AS n
 """
 

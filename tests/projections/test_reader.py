@@ -97,7 +97,7 @@ async def test_a_question_follows_the_live_generation(book: Book) -> None:
     position = await book.caught_up()
     assert (await invoices.find(book.reader, one)).found is not None
     first, second = INVOICES.table(1), INVOICES.table(2)
-    await book.execute(f"CREATE TABLE {second} AS TABLE {first} WITH NO DATA")
+    await book.execute(f"CREATE TABLE {second} AS TABLE {first}")
     await book.execute(f"CREATE TABLE {second}_lines AS TABLE {first}_lines")
     await book.execute(
         "INSERT INTO projections.checkpoints (projection, code, generation, position)"
@@ -106,10 +106,13 @@ async def test_a_question_follows_the_live_generation(book: Book) -> None:
     go_live = "UPDATE projections.live SET generation = %s WHERE projection = 'invoices'"
     await book.execute(go_live, 2)
     answer = await invoices.find(book.reader, one)
-    assert (answer.found, answer.position) == (None, position + 1)
+    assert answer.found is not None
+    assert answer.position == position + 1
+    await book.execute(f"DELETE FROM {first}")
     await book.execute(go_live, 1)
     await book.execute(f"DROP TABLE {second}, {second}_lines")
-    assert (await invoices.find(book.reader, one)).found is not None
+    answer = await invoices.find(book.reader, one)
+    assert (answer.found, answer.position) == (None, position)
 
 
 async def test_an_idle_connection_that_was_lost_is_not_noticed(book: Book) -> None:

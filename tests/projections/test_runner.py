@@ -43,7 +43,6 @@ def counting(name: str, topic: str, refuse: Sequence[int] = ()) -> Projection:
         topics=frozenset({topic}),
         create="CREATE TABLE {table} (position bigint PRIMARY KEY)",
         index="",
-        span=lambda _: 1,
         project=project,
     )
 
