@@ -36,6 +36,9 @@ class Serving:
         Path | None,
         typer.Option(metavar="FILE", help="PEM of who vouches for callers, who must then prove it."),
     ] = None
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that answer calls; 1 when not said.")
+    ] = None
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen in clear text even where others can reach it.")
     ] = False

@@ -50,6 +50,7 @@ def said_of(serving: Serving) -> dict[str, object]:
     return {
         "listen": serving.listen,
         "database_url": serving.database_url,
+        "workers": serving.workers,
         "insecure": serving.insecure or None,
         **{name: None if path is None else str(path) for name, path in paths.items()},
     }
