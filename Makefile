@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-long check lint contract format protos
+.PHONY: help install demo serve test test-long check lint contract format protos bench bench-short
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -61,3 +61,9 @@ $(TOOLS)/.installed: protos/tools.txt
 	@$(TOOLS)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(TOOLS)
 	@$(TOOLS)/bin/python -m pip install -q --only-binary :all: -r protos/tools.txt
 	@touch $@
+
+bench: install ## the service beside its ceiling and its peers, into benchmarks/README.md: a quarter of an hour
+	@$(BIN)/python -m benchmarks --keep $(ARGS)
+
+bench-short: install ## the same within three minutes, printed only
+	@$(BIN)/python -m benchmarks --short $(ARGS)
