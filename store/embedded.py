@@ -95,7 +95,7 @@ class Embedded:
         self._child: asyncio.subprocess.Process | None = None
         self._minder: asyncio.Task[None] | None = None
         self._binaries = Path()
-        self.restarts = 0
+        self.starts = 0
 
     @property
     def owner_dsn(self) -> str:
@@ -234,6 +234,7 @@ class Embedded:
         command = [str(self._binaries / "bin" / "postgres"), "-D", str(self._cluster), *options]
         with said:
             for attempt in range(1, STARTS_MAX + 1):
+                self.starts += 1
                 self._child = await asyncio.create_subprocess_exec(
                     *_as_child(command),
                     stdin=subprocess.DEVNULL,
@@ -285,7 +286,6 @@ class Embedded:
         while True:
             assert self._child is not None
             status = await self._child.wait()
-            self.restarts += 1
             self._say(f"the database server ended ({_cause(status)}); starting it again")
             try:
                 await self._launch()
