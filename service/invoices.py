@@ -17,7 +17,7 @@ from domain.findings import Finding, Findings, Malformed
 
 from . import positions
 from .calls import Callers, deadline, request_id
-from .keys import missing, resolved
+from .keys import Key, missing, resolved
 from .transact import Book, Outcome
 from .wire.content import read_content, read_reference
 from .wire.invoices import write_invoice, write_status, write_totals
@@ -43,7 +43,7 @@ class Invoices(service_grpc.InvoiceServiceServicer):
             raise missing("invoice")
         meta = self._callers.meta(context, request.reason, request.correlation_id)
         findings = Findings()
-        content = read_content(request.invoice, findings)
+        content = read_content(request.invoice, findings, self._book.limits.lines_max)
         key = content.unique_identifier
         invoice_id = identity.invoice(key) if key else self._new_id()
         command = invoice.Ingest(content)
@@ -87,15 +87,20 @@ class Invoices(service_grpc.InvoiceServiceServicer):
             raise missing("invoice")
         meta = self._callers.meta(context, request.reason, request.correlation_id)
         until = deadline(context)
-        invoice_id = await resolved(read_key(request.key), self._book.log, until)
+        key = read_key(request.key)
+        invoice_id = await resolved(key, self._book.log, until)
         findings = Findings()
         command = invoice.Revise(
-            read_content(request.invoice, findings), request.expected_version, request_id(request.request_id)
+            read_content(request.invoice, findings, self._book.limits.lines_max),
+            request.expected_version,
+            request_id(request.request_id),
         )
         try:
             outcome = await self._book.transact(
                 invoice_id,
-                lambda state, rules: invoice.revise(command, state, invoice_id, rules, findings.copy()),
+                lambda state, rules: invoice.revise(
+                    command, there(state, key), invoice_id, rules, findings.copy()
+                ),
                 meta,
                 until,
                 dry_run=request.validate_only,
@@ -131,10 +136,11 @@ class Invoices(service_grpc.InvoiceServiceServicer):
             request_id=request_id(request.request_id),
         )
         until = deadline(context)
-        invoice_id = await resolved(read_key(request.key), self._book.log, until)
+        key = read_key(request.key)
+        invoice_id = await resolved(key, self._book.log, until)
         outcome = await self._book.transact(
             invoice_id,
-            lambda state, _: invoice.update(command, state, invoice_id, findings.copy()),
+            lambda state, _: invoice.update(command, there(state, key), invoice_id, findings.copy()),
             meta,
             until,
         )
@@ -149,10 +155,11 @@ class Invoices(service_grpc.InvoiceServiceServicer):
     ) -> service_pb.CancelInvoiceResponse:
         meta = self._callers.meta(context, request.reason, request.correlation_id)
         until = deadline(context)
-        invoice_id = await resolved(read_key(request.key), self._book.log, until)
+        key = read_key(request.key)
+        invoice_id = await resolved(key, self._book.log, until)
         outcome = await self._book.transact(
             invoice_id,
-            lambda state, _: invoice.cancel(invoice.Cancel(), state, invoice_id),
+            lambda state, _: invoice.cancel(invoice.Cancel(), there(state, key), invoice_id),
             meta,
             until,
         )
@@ -184,8 +191,15 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         )
 
 
+def there(state: invoice.Invoice | None, key: Key) -> invoice.Invoice:
+    """The invoice that a caller means, or a refusal in the caller's own words."""
+    if state is None:
+        raise invoice.NotFound(key=key)
+    return state
+
+
 def write_findings(findings: Iterable[Finding]) -> list[service_pb.Finding]:
     return [
-        service_pb.Finding(path=each.path, rule=each.rule.name, description=f"{each.path}: {each}")
+        service_pb.Finding(path=each.path, rule=each.rule.name, description=str(each))
         for _, each in zip(range(FINDINGS_MAX), findings, strict=False)
     ]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from typing import cast
+from typing import TypeVar, cast
 
 from daybook.v1 import invoice_pb2 as pb
 from domain import invoice, money
-from domain.findings import Findings
+from domain.findings import Findings, Rule
 
 from .values import EnumTable, read_date, read_decimal
+
+M = TypeVar("M")
 
 STATUSES = EnumTable(pb.InvoiceStatus, invoice.Status, "INVOICE_STATUS")
 TAX_STATUSES = EnumTable(pb.TaxStatus, invoice.TaxStatus, "TAX_STATUS")
@@ -18,7 +21,12 @@ REFERENCE_KINDS = EnumTable(pb.ReferenceKind, invoice.ReferenceKind, "REFERENCE_
 LINE_REFERENCE_KINDS = EnumTable(pb.LineReferenceKind, invoice.LineReferenceKind, "LINE_REFERENCE_KIND")
 
 
-def read_content(message: pb.InvoiceContent, findings: Findings, path: str = "invoice") -> invoice.Content:
+def read_content(
+    message: pb.InvoiceContent, findings: Findings, lines_max: int, path: str = "invoice"
+) -> invoice.Content:
+    """Reads no more than may be: what is too much is counted and left alone."""
+    groups = _within(message.address_groups, invoice.ADDRESS_GROUPS_MAX, f"{path}.address_groups", findings)
+    lines = _within(message.lines, lines_max, f"{path}.lines", findings)
     return invoice.Content(
         unique_identifier=message.unique_identifier,
         status=cast(invoice.Status | None, STATUSES.read(message.status, f"{path}.status", findings)),
@@ -50,14 +58,19 @@ def read_content(message: pb.InvoiceContent, findings: Findings, path: str = "in
         labels=dict(message.labels),
         owner_id=message.owner_id,
         owner_name=message.owner_name,
-        address_groups=tuple(
-            _address(group, index, path, findings) for index, group in enumerate(message.address_groups)
-        ),
+        address_groups=tuple(_address(group, index, path, findings) for index, group in enumerate(groups)),
         billing_address=message.billing_address,
         shipping_address=message.shipping_address,
         ship_from_address=message.ship_from_address,
-        lines=tuple(_line(line, index, path, findings) for index, line in enumerate(message.lines)),
+        lines=tuple(_line(line, index, path, findings) for index, line in enumerate(lines)),
     )
+
+
+def _within(messages: Sequence[M], limit: int, path: str, findings: Findings) -> Sequence[M]:
+    if len(messages) <= limit:
+        return messages
+    findings.add(path, Rule.TOO_MANY, limit=limit, count=len(messages))
+    return ()
 
 
 def _date(
@@ -129,7 +142,10 @@ def _line(message: pb.LineContent, index: int, path: str, findings: Findings) ->
         if message.HasField("reference")
         else None,
         taxes=tuple(
-            _tax(row, f"{path}.taxes[{number}]", findings) for number, row in enumerate(message.taxes)
+            _tax(row, f"{path}.taxes[{number}]", findings)
+            for number, row in enumerate(
+                _within(message.taxes, invoice.TAX_ROWS_PER_LINE_MAX, f"{path}.taxes", findings)
+            )
         ),
     )
 
