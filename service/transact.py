@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain import identity, invoice, numbering
 from domain.findings import Malformed
-from domain.numbering import Number
+from domain.numbering import Number, NumberTaken
 from domain.reference import ReferenceData
 from store.log import Conflict, History, Log, Meta, Write
 
@@ -52,16 +52,25 @@ class Book:
     ) -> Outcome:
         """Decides and appends, whole or not at all.
 
-        What is presumed new is decided on nothing and read only when that fails. A dry run appends nothing.
+        What is presumed new is decided on nothing and read only when that fails. An append is guarded by what
+        it expects; a refusal and a dry run are guarded by nothing, and so rest on what is read for them.
         """
         attempt = _Attempt(self, invoice_id, deadline, dry_run)
-        if not presumed_new or dry_run:
+        if dry_run or not self.snapshot.current.version:
+            await attempt.look()
+        elif not presumed_new:
             await attempt.read()
         for _ in range(ATTEMPTS_MAX):
-            decision = await attempt.decide(decide)
-            if not decision.events:
-                return attempt.unchanged()
-            writes = await attempt.writes(decision)
+            try:
+                decision = attempt.decide(decide)
+                if not decision.events:
+                    return attempt.unchanged()
+                writes = await attempt.writes(decision)
+            except (Malformed, NumberTaken):
+                if attempt.looked:
+                    raise
+                await attempt.look()
+                continue
             if dry_run:
                 return attempt.dry(decision)
             try:
@@ -81,6 +90,7 @@ class _Attempt:
     invoice_id: UUID
     deadline: float
     dry_run: bool
+    looked: bool = False
     history: History | None = None
     reference: ReferenceData = field(default_factory=ReferenceData)
     numbers: dict[UUID, History] = field(default_factory=dict)
@@ -91,19 +101,17 @@ class _Attempt:
     def state(self) -> invoice.Invoice | None:
         return invoice.fold(self.history.events) if self.history else None
 
-    async def decide(self, decide: Decide) -> invoice.Decision:
-        self.reference = self.book.snapshot.current
-        rules = invoice.Rules(self.reference, self.book.clock(), self.book.limits)
-        try:
-            decision = decide(self.state(), rules)
-        except Malformed:
-            if self.history is not None:
-                raise
-            await self.read()  # it may be recorded already, under reference data that has moved on
-            decision = decide(self.state(), rules)
-        if decision.events and not self.reference.version:
+    async def look(self) -> None:
+        """Reads what another process may have changed: the invoice, and the reference data."""
+        await self.book.snapshot.refresh()
+        if not self.book.snapshot.current.version:
             raise NoReferenceData
-        return decision
+        await self.read()
+        self.looked = True
+
+    def decide(self, decide: Decide) -> invoice.Decision:
+        self.reference = self.book.snapshot.current
+        return decide(self.state(), invoice.Rules(self.reference, self.book.clock(), self.book.limits))
 
     async def writes(self, decision: invoice.Decision) -> list[Write]:
         version = self.history.version if self.history else 0
