@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
@@ -17,12 +16,21 @@ from grpc import StatusCode
 from domain import invoice, numbering, reference
 from domain.findings import Finding, Malformed, Rule
 from domain.refusal import Refused
+from projections.projection import NotCaughtUp
 from store.log import DeadlineExceeded, OutcomeUnknown, Overloaded, Unavailable
 
 DOMAIN = "daybook"
 VIOLATIONS_MAX = 25
-DETAILS_BYTES_MAX = 6 * 1024
-TEXT_MAX = 1024
+
+# An error travels in trailers, and many clients take 8 KiB of them at the most: text there is percent-encoded
+# (three bytes for one) and details are base64 (four for three), so that these come to less.
+MESSAGE_BYTES_MAX = 480
+STATUS_BYTES_MAX = 4_800
+PATH_BYTES_MAX = 400
+FACT_BYTES_MAX = 1_024
+ANY_BYTES = 64  # the name of a detail's type, around it
+ELLIPSIS = "…"
+
 RETRY_CONTENDED = 0.05  # seconds
 
 
@@ -57,6 +65,7 @@ STATUS: dict[type[BaseException], StatusCode] = {
     Unavailable: StatusCode.UNAVAILABLE,
     ShuttingDown: StatusCode.UNAVAILABLE,
     OutcomeUnknown: StatusCode.DEADLINE_EXCEEDED,
+    NotCaughtUp: StatusCode.DEADLINE_EXCEEDED,
     DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
     asyncio.TimeoutError: StatusCode.DEADLINE_EXCEEDED,
     Refused: StatusCode.FAILED_PRECONDITION,
@@ -69,13 +78,16 @@ REASON: dict[type[BaseException], str] = {
     Unavailable: "STORE_UNAVAILABLE",
     ShuttingDown: "SHUTTING_DOWN",
     OutcomeUnknown: "OUTCOME_UNKNOWN",
+    NotCaughtUp: "NOT_CAUGHT_UP",
     DeadlineExceeded: "DEADLINE",
     asyncio.TimeoutError: "DEADLINE",
 }
 INTERNAL = "INTERNAL"
+RULES_OF_THEIR_OWN = (Rule.UNKNOWN_FIELD, Rule.PAGE_TOKEN)  # broken, they are a reason by themselves
 
 SAID: dict[type[BaseException], str] = {
     OutcomeUnknown: "the deadline passed in the middle of a write; ask again with the same key",
+    NotCaughtUp: "the deadline passed before the read model had seen min_position; ask again",
     DeadlineExceeded: "the deadline passed; nothing was written",
     asyncio.TimeoutError: "the deadline passed",
     Unavailable: "the store is out of reach; nothing was written; ask again",
@@ -97,38 +109,45 @@ class Fault:
     retry_after: float | None = None
 
     def status(self) -> Status:
-        details: list[Message] = [ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self._metadata())]
-        if self.findings:
-            details.append(self._violations())
-        elif self.code is StatusCode.FAILED_PRECONDITION:
-            violation = PreconditionFailure.Violation(type=self.reason, description=self.text[:TEXT_MAX])
-            details.append(PreconditionFailure(violations=[violation]))
+        message = cut(self.text, MESSAGE_BYTES_MAX)
+        status = Status(code=self.code.value[0], message=message)
+        status.details.add().Pack(ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self._metadata()))
         if self.retry_after is not None:
             delay = Duration()
             delay.FromTimedelta(timedelta(seconds=self.retry_after))
-            details.append(RetryInfo(retry_delay=delay))
-        status = Status(code=self.code.value[0], message=self.text[:TEXT_MAX])
-        for detail in details:
-            status.details.add().Pack(detail)
+            status.details.add().Pack(RetryInfo(retry_delay=delay))
+        if self.code is StatusCode.FAILED_PRECONDITION:
+            violation = PreconditionFailure.Violation(type=self.reason, description=message)
+            status.details.add().Pack(PreconditionFailure(violations=[violation]))
+        if self.findings:
+            status.details.add().Pack(self._violations(STATUS_BYTES_MAX - status.ByteSize()))
         return status
 
     def _metadata(self) -> dict[str, str]:
-        facts = {name: value[:TEXT_MAX] for name, value in self.facts.items()}
+        facts = {name: cut(value, FACT_BYTES_MAX) for name, value in self.facts.items()}
         return facts | ({"findings": str(self.finding_count)} if self.findings else {})
 
-    def _violations(self) -> BadRequest:
+    def _violations(self, bytes_max: int) -> BadRequest:
         """The first findings, as many as the trailers bear."""
         request = BadRequest()
         for finding in self.findings[:VIOLATIONS_MAX]:
             request.field_violations.add(
-                field=finding.path[:TEXT_MAX],
-                description=f"{finding.path}: {finding}"[:TEXT_MAX],
+                field=cut(finding.path, PATH_BYTES_MAX),
+                description=cut(str(finding), FACT_BYTES_MAX),
                 reason=finding.rule.name,
             )
-            if request.ByteSize() > DETAILS_BYTES_MAX:
+            if request.ByteSize() > bytes_max - ANY_BYTES:
                 request.field_violations.pop()
                 break
         return request
+
+
+def cut(text: str, bytes_max: int) -> str:
+    """The text, or as much of it as these bytes hold."""
+    encoded = text.encode()
+    if len(encoded) <= bytes_max:
+        return text
+    return encoded[: bytes_max - len(ELLIPSIS.encode())].decode(errors="ignore") + ELLIPSIS
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -149,17 +168,16 @@ def fault_of(error: BaseException) -> Fault:
 
 def _malformed(code: StatusCode, error: Malformed) -> Fault:
     findings = error.findings
-    reason = "UNKNOWN_FIELD" if findings[0].rule is Rule.UNKNOWN_FIELD else REASON[Malformed]
+    reason = findings[0].rule.name if findings[0].rule in RULES_OF_THEIR_OWN else REASON[Malformed]
     more = f" (and {error.count - 1} more findings)" if error.count > 1 else ""
     text = f"{findings[0].path}: {findings[0]}{more}"
     return Fault(code, reason, text, findings=findings, finding_count=error.count)
 
 
 def reasons() -> Iterable[str]:
-    """Every reason that can be answered."""
-    yield from sorted(
-        {INTERNAL, "UNKNOWN_FIELD", *REASON.values(), *(each.reason for each in _refusals(Refused))}
-    )
+    """Every reason that can be answered by what is loaded."""
+    of_rules = {rule.name for rule in RULES_OF_THEIR_OWN}
+    yield from sorted({INTERNAL, *REASON.values()} | of_rules | {each.reason for each in _refusals(Refused)})
 
 
 def _refusals(kind: type[Refused]) -> Iterable[type[Refused]]:
