@@ -9,14 +9,14 @@ from typing import Any
 
 import grpc
 
-from domain.findings import Findings, Malformed, Rule
+from domain.findings import Findings, Malformed
+from domain.texts import TEXT_MAX, check_text
 from store.log import Meta, Who
 
 from .interceptors.outermost import budget
 
 ACTOR = "daybook-actor"
 TRACE = "traceparent"
-TEXT_MAX = 255
 STORE_MARGIN = 0.03  # seconds kept back, so that the store answers before the call's time is over
 
 
@@ -60,10 +60,7 @@ def _certified(auth: Any) -> str:
 def _check_texts(texts: Iterable[tuple[str, str]]) -> None:
     findings = Findings()
     for path, value in texts:
-        if len(value) > TEXT_MAX:
-            findings.add(path, Rule.TOO_LONG, limit=TEXT_MAX, length=len(value))
-        elif not value.isprintable():
-            findings.add(path, Rule.CHARACTERS)
+        check_text(value, path, findings)
     if findings:
         raise Malformed(findings)
 
