@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import cast
 
 from daybook.v1 import reference_data_service_pb2 as pb
@@ -21,7 +22,10 @@ def read_apply(message: pb.ApplyReferenceDataRequest, findings: Findings) -> ref
     entries: list[reference.Entry] = [
         *(_term(each, f"data.payment_terms[{n}]", findings) for n, each in enumerate(data.payment_terms)),
         *(_entity(each, f"data.legal_entities[{n}]", findings) for n, each in enumerate(data.legal_entities)),
-        *_periods(data.accounting_periods, findings),
+        *(
+            _period(each, f"data.accounting_periods[{n}]", findings)
+            for n, each in enumerate(data.accounting_periods)
+        ),
         *(
             _treatment(each, f"data.tax_treatments[{n}]", findings)
             for n, each in enumerate(data.tax_treatments)
@@ -65,28 +69,27 @@ def _entity(message: pb.LegalEntity, path: str, findings: Findings) -> reference
     )
 
 
-def _periods(
-    messages: Iterable[pb.AccountingPeriod], findings: Findings
-) -> Iterable[reference.AccountingPeriod]:
-    for index, message in enumerate(messages):
-        path = f"data.accounting_periods[{index}]"
-        for name in ("start_date", "end_date"):
-            if not message.HasField(name):
-                findings.add(f"{path}.{name}", Rule.REQUIRED)
-        start = read_date(message.start_date, f"{path}.start_date", findings)
-        end = read_date(message.end_date, f"{path}.end_date", findings)
-        status = PERIOD_STATUSES.read(message.status, f"{path}.status", findings)
-        if start is None or end is None:
-            continue
-        yield reference.AccountingPeriod(
-            message.id,
-            message.legal_entity_id,
-            message.name,
-            start,
-            end,
-            message.financial_year,
-            cast(reference.PeriodStatus, status or reference.PeriodStatus.OPEN),
-        )
+def _period(message: pb.AccountingPeriod, path: str, findings: Findings) -> reference.AccountingPeriod:
+    """The period, and findings where a day cannot be read; the other day, or any, then stands in for it."""
+    start = _day(message, "start_date", path, findings)
+    end = _day(message, "end_date", path, findings)
+    status = PERIOD_STATUSES.read(message.status, f"{path}.status", findings)
+    return reference.AccountingPeriod(
+        message.id,
+        message.legal_entity_id,
+        message.name,
+        start or end or date.min,
+        end or start or date.min,
+        message.financial_year,
+        cast(reference.PeriodStatus, status or reference.PeriodStatus.OPEN),
+    )
+
+
+def _day(message: pb.AccountingPeriod, name: str, path: str, findings: Findings) -> date | None:
+    if not message.HasField(name):  # type: ignore[arg-type]
+        findings.add(f"{path}.{name}", Rule.REQUIRED)
+        return None
+    return read_date(getattr(message, name), f"{path}.{name}", findings)
 
 
 def _treatment(message: pb.TaxTreatment, path: str, findings: Findings) -> reference.TaxTreatment:
