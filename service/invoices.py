@@ -20,7 +20,7 @@ from .calls import Callers, deadline, request_id
 from .keys import Key, missing, resolved
 from .transact import Book, Outcome
 from .wire.content import read_content, read_reference
-from .wire.invoices import write_invoice, write_status, write_totals
+from .wire.invoices import check_view, write_invoice, write_status, write_totals
 from .wire.keys import read_key
 from .wire.values import known_paths
 
@@ -43,6 +43,7 @@ class Invoices(service_grpc.InvoiceServiceServicer):
             raise missing("invoice")
         meta = self._callers.meta(context, request.reason, request.correlation_id)
         findings = Findings()
+        check_view(request.view, findings)
         content = read_content(request.invoice, findings, self._book.limits.lines_max)
         key = content.unique_identifier
         invoice_id = identity.invoice(key) if key else self._new_id()
@@ -90,6 +91,7 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         key = read_key(request.key)
         invoice_id = await resolved(key, self._book.log, until)
         findings = Findings()
+        check_view(request.view, findings)
         command = invoice.Revise(
             read_content(request.invoice, findings, self._book.limits.lines_max),
             request.expected_version,

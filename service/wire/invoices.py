@@ -9,12 +9,18 @@ from uuid import UUID
 
 from daybook.v1 import invoice_pb2 as pb
 from domain import invoice
+from domain.findings import Findings, Rule
 
 from .content import LINE_REFERENCE_KINDS, REFERENCE_KINDS, STATUSES, TAX_STATUSES
 from .values import EnumTable, write_date, write_decimal, write_instant, write_money
 
 SETTLEMENTS = EnumTable(pb.SettlementStatus, invoice.Settlement, "SETTLEMENT_STATUS")
 LINES_SHOWN_MAX = 500  # of an invoice in the full view
+
+
+def check_view(view: int, findings: Findings, path: str = "view") -> None:
+    if view not in pb.InvoiceView.values():
+        findings.add(path, Rule.ENUM, have="BASIC, FULL", value=view)
 
 
 def write_status(status: invoice.Status) -> pb.InvoiceStatus.ValueType:
