@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
@@ -13,13 +13,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool
 
 from domain import identity, invoice
 from projections.caught_up import Tidings
-from projections.checkpoint import prepare
+from projections.checkpoint import prepare, standings
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
+from projections.pool import pool
 from projections.projection import Pool
 from projections.reader import Reader
 from projections.runner import Runner
@@ -48,6 +48,7 @@ class Book:
     log: PostgresLog
     pool: Pool
     reader: Reader
+    runners: list[Runner] = field(default_factory=list)
 
     def runner(self, batch: int = 2000, projections: Sequence[Any] = ALL) -> Runner:
         return Runner(
@@ -58,18 +59,29 @@ class Book:
     async def running(self, batch: int = 2000, projections: Sequence[Any] = ALL) -> AsyncIterator[Runner]:
         runner = self.runner(batch, projections)
         task = asyncio.create_task(runner.run())
+        self.runners.append(runner)
         try:
             yield runner
         finally:
             runner.stop()
             await task
+            self.runners.remove(runner)
 
     async def caught_up(self, batch: int = 2000) -> int:
         """Project all there is."""
         async with self.running(batch):
             head = await self.log.head()
-            await seen(self.reader, head)
+            await self.seen(head)
         return head
+
+    async def seen(self, position: int) -> None:
+        """Wait until every read model has seen this position."""
+        deadline = asyncio.get_running_loop().time() + 60
+        for projection in ALL:
+            while await self.reader.wait_until(projection, 0) < position:
+                late = asyncio.get_running_loop().time() > deadline
+                assert not late, (await standings(self.pool), [each.progress for each in self.runners])
+                await asyncio.sleep(0.01)
 
     async def write(self, invoice_id: UUID, version: int, *events: invoice.Event) -> int:
         return (await self.log.append([Write(invoice_id, version, events)], META)).position
@@ -94,21 +106,13 @@ async def execute(dsn: str, sql: str, *parameters: object) -> list[tuple[Any, ..
         return await cursor.fetchall() if cursor.description else []
 
 
-async def seen(reader: Reader, position: int) -> None:
-    deadline = asyncio.get_running_loop().time() + 60
-    for projection in ALL:
-        while await reader.wait_until(projection, 0) < position:
-            assert asyncio.get_running_loop().time() < deadline
-            await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
 async def open_book(database: Database) -> AsyncIterator[Book]:
-    pool: Pool = AsyncConnectionPool(database.app_dsn, min_size=1, max_size=8, open=False)
-    async with pool, Tidings(database.app_dsn) as tidings:
-        await prepare(pool, ALL)
-        async with await open_log(database.app_dsn, CODEC) as log:
-            yield Book(database, log, pool, Reader(pool, tidings))
+    dsn = database.app_dsn
+    async with pool(dsn) as connections, Tidings(dsn) as tidings:
+        await prepare(connections, ALL)
+        async with await open_log(dsn, CODEC) as log:
+            yield Book(database, log, connections, Reader(connections, tidings))
 
 
 # Invoices

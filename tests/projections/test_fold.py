@@ -18,7 +18,7 @@ from projections import invoices, invoices_by_order
 from projections.invoice_summary import InvoiceSummary
 from store.log import History
 
-from .book import META, Book, Chance, address, draft, execute, line, relabeled, revise, seen, tax
+from .book import META, Book, Chance, address, draft, execute, line, relabeled, revise, tax
 
 RANDOM = settings(
     max_examples=12,
@@ -112,7 +112,7 @@ async def test_two_runners_fighting_do_no_harm(book: Book) -> None:
     async with book.running(3), book.running(5), book.running(20):
         for _ in range(120):
             await book.log.append([chance.next()], META)
-        await seen(book.reader, await book.log.head())
+        await book.seen(await book.log.head())
     await assert_is_fold(book)
 
 
@@ -121,7 +121,7 @@ async def test_a_rebuild_from_zero_gives_the_same_rows(book: Book) -> None:
     async with book.running(4):
         for _ in range(60):
             await book.log.append([chance.next()], META)
-        await seen(book.reader, await book.log.head())
+        await book.seen(await book.log.head())
     before = await book.content()
     assert all(before.values())
     await book.forget()
@@ -177,7 +177,7 @@ async def test_an_invoice_cut_by_the_end_of_a_batch_is_never_half_visible(book: 
             await book.write(
                 one, len(lines) + 2, *revise(address(), *shorter, labels={"lines": str(len(shorter))})
             )
-        await seen(book.reader, await book.log.head())
+        await book.seen(await book.log.head())
     looking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await looking

@@ -18,7 +18,7 @@ from projections.invoice_summary import InvoiceSummary
 from projections.invoices import INVOICES
 from projections.reader import Page
 
-from .book import CANCELED, DAY, POSTED, Book, address, draft, line, order, referred, revise, seen
+from .book import CANCELED, DAY, POSTED, Book, address, draft, line, order, referred, revise
 
 Status, Settlement = invoice.Status, invoice.Settlement
 Meets = Callable[[InvoiceSummary], bool]
@@ -183,7 +183,7 @@ async def test_pages_stay_as_they_are_while_invoices_come_and_change(
             shown += [one.id for one in page.items]
             before = page.next
             await book.write(uuid4(), 0, *draft(reference=order("o")))
-            await seen(book.reader, await book.write(ids[turn], 3, *revise(reference=order("o"))))
+            await book.seen(await book.write(ids[turn], 3, *revise(reference=order("o"))))
     assert before is None
     assert shown == ids[::-1]
 

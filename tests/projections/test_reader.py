@@ -1,4 +1,4 @@
-"""The reader: waits for what the caller wants seen, follows the live generation, and says what is amiss."""
+"""The reader: waits for what the caller wants follows the live generation, and says what is amiss."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-from psycopg_pool import AsyncConnectionPool
 
 from projections import invoices
 from projections.caught_up import LOOK_SECONDS, Tidings
 from projections.invoices import INVOICES
-from projections.projection import Faulty, NotCaughtUp, NotReady, Pool
+from projections.pool import pool
+from projections.projection import Faulty, NotCaughtUp, NotReady
 from projections.reader import Reader
 from store.log import DeadlineExceeded, Unavailable
 from tests.postgres import Database
@@ -124,17 +124,16 @@ async def test_an_idle_connection_that_was_lost_is_not_noticed(book: Book) -> No
 
 
 async def test_a_database_without_read_models_is_not_ready(database: Database) -> None:
-    pool: Pool = AsyncConnectionPool(database.app_dsn, min_size=1, open=False)
-    async with pool:
+    async with pool(database.app_dsn) as connections:
         with pytest.raises(NotReady):
-            await invoices.find(Reader(pool, Tidings(database.app_dsn)), uuid4())
+            await invoices.find(Reader(connections, Tidings(database.app_dsn)), uuid4())
 
 
 async def test_a_database_out_of_reach_is_unavailable() -> None:
     dsn = "host=/nowhere"
-    async with AsyncConnectionPool(dsn, min_size=0, max_size=1, open=False) as pool:
+    async with pool(dsn) as connections:
         with pytest.raises(Unavailable):
-            await invoices.find(Reader(pool, Tidings(dsn)), uuid4())
+            await invoices.find(Reader(connections, Tidings(dsn)), uuid4())
 
 
 async def test_a_deadline_holds_although_the_database_does_not_answer(book: Book) -> None:

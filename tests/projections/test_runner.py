@@ -10,18 +10,18 @@ from random import Random
 from uuid import uuid4
 
 import pytest
-from psycopg_pool import AsyncConnectionPool
 
 from domain import numbering
 from projections import checkpoint
 from projections.checkpoint import Stale, Standing, prepare, standings
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
-from projections.projection import Connection, Pool, Projection
+from projections.pool import pool
+from projections.projection import Connection, Projection
 from store.log import Recorded, Write
 from tests.postgres import Database
 
-from .book import ALL, META, Book, Chance, draft, execute, line, relabeled, seen
+from .book import ALL, META, Book, Chance, draft, execute, line, relabeled
 from .test_fold import assert_is_fold
 
 Project = Callable[[Connection, str, Sequence[Recorded]], Awaitable[None]]
@@ -145,7 +145,7 @@ async def test_one_read_model_stands_still_and_the_others_go_on(book: Book) -> N
     easy = counting("easy", "InvoiceUpdated")
     await prepare(book.pool, [easy])
     async with standing_still(book, choosy), book.running(projections=[easy]):
-        await seen(book.reader, await book.log.head())
+        await book.seen(await book.log.head())
         found = await standing(book, choosy)
         assert found.trouble is not None
         history = await book.log.read(one)
@@ -214,7 +214,7 @@ async def test_cut_connections_cost_only_time(book: Book) -> None:
             if round_ % 20 == 10:
                 await execute(book.database.admin_dsn, cut)
                 await asyncio.sleep(0.3)  # the log's own connections come back
-        await seen(book.reader, await book.log.head())
+        await book.seen(await book.log.head())
     await assert_is_fold(book)
 
 
@@ -248,10 +248,9 @@ async def test_a_runner_at_rest_stops_at_once(book: Book) -> None:
 
 async def test_several_processes_prepare_at_once(database: Database) -> None:
     async def one() -> None:
-        pool: Pool = AsyncConnectionPool(database.app_dsn, min_size=1, max_size=1, open=False)
-        async with pool:
-            await prepare(pool, ALL)
-            await prepare(pool, ALL)
+        async with pool(database.app_dsn) as connections:
+            await prepare(connections, ALL)
+            await prepare(connections, ALL)
 
     await asyncio.gather(*(one() for _ in range(6)))
     rows = await execute(database.app_dsn, "SELECT projection, generation FROM projections.live ORDER BY 1")
