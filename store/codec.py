@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -16,13 +15,15 @@ import msgspec
 
 from . import chain
 from .log import Event, Meta, Recorded, Stored, Unreadable, Who
-from .shape import Shape, twin_of, wire_of
+from .shape import Shape, twin_of
 
 T = TypeVar("T")
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 Draw = Callable[[int], bytes]
 
 SALT_BYTES = 16
+COMMITTED = b'"personal":"'  # stands last in the data, before 64 hex digits
+COMMITTED_BYTES = len(COMMITTED) + 64 + len(b'"}}')
 NOT_A_NUMBER = re.compile(rb'"[-+]?(?:s?nan|inf)', re.IGNORECASE)
 _ENCODER = msgspec.json.Encoder(decimal_format="string", order=None)
 
@@ -117,15 +118,14 @@ class Codec:
             raise Unreadable(f"position {stored.position}: the registry knows no {stored.topic!r}")
         try:
             envelope = self._envelope(form, stored)
-            event = form.event(envelope.data, stored.personal)
         except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
             raise Unreadable(f"position {stored.position}, {stored.topic}: {error}") from error
         told = envelope.meta
         meta = Meta(told.who, told.correlation, told.causation, told.reason, told.trace)
-        return Recorded(event, told.recorded, meta, told.prev, stored)
+        return Recorded(envelope.data, told.recorded, meta, told.prev, stored)
 
     def _envelope(self, form: _Form, stored: Stored) -> Envelope[Any]:
-        state = stored.state
+        state = form.whole(stored)
         today = state.startswith(form.today)
         envelope = form.decoder.decode(state) if today else self._upcasted(form, state)
         if _looks_not_finite(state):
@@ -152,37 +152,30 @@ class _Form:
         self.version = entry.version
         self.today = b'{"v":%d,' % entry.version
         self.opening = self.today + b'"meta":{"recorded":"'
-        self._shape = shape
         self._twin = twin_of(entry.type)
-        self._wire = wire_of(shape) if shape.personal else None
-        self._fields = attrgetter(*shape.names) if self._wire else None
-        self._personal: msgspec.json.Decoder[Any] | None = None
-        if shape.personal is not None:
-            self._personal = msgspec.json.Decoder(shape.personal)
+        self._has_personal = shape.personal is not None
         self._nobody = shape.nobody
-        self.envelope: Any = Envelope[self._wire or entry.type]  # type: ignore[misc]
+        self.envelope: Any = Envelope[entry.type]  # type: ignore[name-defined]
         self.decoder = msgspec.json.Decoder(self.envelope)
 
     def encode(self, event: Event, draw: Draw) -> Encoded:
         twin = self._twin(event)
         salt = body = None
-        if self._personal is not None:
+        if self._has_personal:
             salt, body = self._kept_apart(event, twin.personal, draw)
             twin.personal = chain.commitment(salt, body) if salt and body else None
         data = _ENCODER.encode(twin)
-        if _looks_not_finite(data):
+        if _looks_not_finite(data) or (body and _looks_not_finite(body)):
             _require_finite(event)
         return Encoded(self.name, self.opening, data, salt, body)
 
-    def event(self, data: Any, personal: bytes | None) -> Event:
-        if self._personal is None or self._fields is None:
-            return data
-        values = dict(zip(self._shape.names, self._fields(data), strict=True))
-        if data.personal is None:
-            values["personal"] = self._nobody
-        else:
-            values["personal"] = self._personal.decode(personal) if personal else None
-        return self.type(**values)
+    def whole(self, stored: Stored) -> bytes:
+        """The state with the text in place of the commitment to it, null where it was erased."""
+        state = stored.state
+        cut = len(state) - COMMITTED_BYTES
+        if not self._has_personal or not state.startswith(COMMITTED, cut):
+            return state
+        return b"".join((state[:cut], b'"personal":', stored.personal or b"null", b"}}"))
 
     def _kept_apart(self, event: Event, twin: Any, draw: Draw) -> tuple[bytes | None, bytes | None]:
         if event.personal is None or event.personal == self._nobody:

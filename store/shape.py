@@ -25,7 +25,6 @@ Convert = Callable[[Any], Any]
 class Shape:
     """The fields of an event's class; `personal` is what is kept apart, `nobody` the empty value of that."""
 
-    of_type: type
     fields: tuple[Field[Any], ...]
     hints: dict[str, Any]
     personal: type | None
@@ -36,21 +35,17 @@ class Shape:
         hints = typing.get_type_hints(event)
         kept_apart = next((f for f in fields(event) if f.name == PERSONAL), None)
         if kept_apart is None:
-            return cls(event, fields(event), hints, None, None)
+            return cls(fields(event), hints, None, None)
         nobody = _default(kept_apart)
         if not is_dataclass(nobody) or isinstance(nobody, type):
             raise TypeError(f"{event.__qualname__}.personal needs an empty default of its class")
-        return cls(event, fields(event), hints, type(nobody), nobody)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(field.name for field in self.fields)
+        return cls(fields(event), hints, type(nobody), nobody)
 
 
 def twin_of(event: type) -> Convert:
     """A function from an event to a Struct that msgspec encodes without the fields that hold nothing."""
     shape = Shape.of(event)
-    members = sorted(shape.fields, key=_is_optional)
+    members = sorted(shape.fields, key=lambda field: (field.name == PERSONAL, _is_optional(field)))
     twin = msgspec.defstruct(
         event.__name__,
         [(f.name, Any, _nothing(f)) if _is_optional(f) else (f.name, Any) for f in members],
@@ -70,23 +65,6 @@ def twin_of(event: type) -> Convert:
         return twin(*parts)
 
     return twin_from
-
-
-def wire_of(shape: Shape) -> type[msgspec.Struct]:
-    """The Struct that an event with personal data is decoded to: as the class, but with the commitment."""
-    members: list[Any] = []
-    for field in shape.fields:
-        if field.name == PERSONAL:
-            members.append((PERSONAL, str | None, None))
-        elif field.default_factory is not MISSING:
-            members.append(
-                (field.name, shape.hints[field.name], msgspec.field(default_factory=field.default_factory))
-            )
-        elif field.default is not MISSING:
-            members.append((field.name, shape.hints[field.name], field.default))
-        else:
-            members.append((field.name, shape.hints[field.name]))
-    return msgspec.defstruct(shape.of_type.__name__, members, kw_only=True)
 
 
 def _values(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
