@@ -1,7 +1,7 @@
-"""Backups of the log: one file, made while the service runs, restored into an empty book and checked before it counts.
+"""Backups of the log: one file, made while the service runs; restored into an empty book, and checked.
 
-The file is a ZIP of `events.copy` and `personal.copy` (PostgreSQL's binary COPY) and a `manifest.json` that says what
-they hold. Read models are not in it: they follow from the log.
+The file is a ZIP of `events.copy` and `personal.copy` (PostgreSQL's binary COPY) and a `manifest.json` that
+says what they hold. Read models are not in it: they follow from the log.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COLUMNS = {
 }
 ORDER = {"events": "notification_id", "personal": "stream, version"}
 
-# What a log must be, whole: versions without gaps from 1, and every event naming the digest of the one before.
+# What a log must be: versions without gaps from 1, and every event naming the digest of the one before.
 GAPS = """
 SELECT originator_id FROM daybook.events GROUP BY originator_id
 HAVING min(originator_version) <> 1 OR max(originator_version) <> count(*) LIMIT 1
@@ -99,7 +99,7 @@ async def backup(dsn: str, file: Path) -> Manifest:
 async def _write(connection: Connection, archive: zipfile.ZipFile) -> Manifest:
     log_id, epoch, events, personal, position = await _one(connection, WHAT)
     cursor = await connection.execute(MIGRATIONS)
-    migrations = dict(await cursor.fetchall())
+    migrations: dict[str, str] = dict(await cursor.fetchall())
     digests = {table: await _copy_out(connection, archive, table) for table in COLUMNS}
     made = datetime.now(UTC).isoformat(timespec="seconds")
     manifest = Manifest(FORMAT, made, str(log_id), epoch, events, personal, position, migrations, digests)
@@ -108,7 +108,8 @@ async def _write(connection: Connection, archive: zipfile.ZipFile) -> Manifest:
 
 
 async def _copy_out(connection: Connection, archive: zipfile.ZipFile, table: str) -> str:
-    query = f"COPY (SELECT {COLUMNS[table]} FROM daybook.{table} ORDER BY {ORDER[table]}) TO STDOUT (FORMAT binary)"
+    rows = f"SELECT {COLUMNS[table]} FROM daybook.{table} ORDER BY {ORDER[table]}"
+    query = f"COPY ({rows}) TO STDOUT (FORMAT binary)"
     digest = hashlib.sha256()
     async with connection.cursor() as cursor, cursor.copy(query.encode()) as copy:
         with archive.open(f"{table}.copy", "w", force_zip64=True) as part:
@@ -149,7 +150,7 @@ async def _restore(connection: Connection, archive: zipfile.ZipFile, manifest: M
     if events or personal:
         raise NotEmpty(f"the log has {events} events already; restore into an empty one")
     cursor = await connection.execute(MIGRATIONS)
-    known = dict(await cursor.fetchall())
+    known: dict[str, str] = dict(await cursor.fetchall())
     if strange := [name for name, checksum in manifest.migrations.items() if known.get(name) != checksum]:
         raise BadBackup(f"it was made by another version: {', '.join(strange)} is not known here")
     for table in COLUMNS:

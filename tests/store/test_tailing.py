@@ -8,10 +8,11 @@ import sys
 import psycopg
 import pytest
 
-from store.postgres import PostgresLog
+from store.postgres import PostgresLog, open_log
+from store.writer import TURN
 from tests.postgres import Database
 
-from .events import assert_whole, everything
+from .events import META, assert_whole, codec, everything, new
 from .writing import EVENTS_PER_APPEND
 
 WRITERS, READERS, CALLERS = 4, 3, 32
@@ -86,6 +87,31 @@ async def test_readers_miss_nothing_under_four_writing_processes(
     assert slowest < SLOWEST_SECONDS_MAX
 
 
+@pytest.mark.parametrize("turns", [True, False])
+async def test_a_reader_misses_a_slow_commit_only_without_the_turn(database: Database, turns: bool) -> None:
+    """A slow process holds the turn and its positions; a quick one either waits for it or overtakes it."""
+    slow = new()
+    async with (
+        await open_log(database.app_dsn, codec(), turns=turns) as log,
+        await psycopg.AsyncConnection.connect(database.app_dsn) as other,
+    ):
+        await other.execute(TURN.sql.encode())
+        await other.execute(
+            "INSERT INTO daybook.events (originator_id, originator_version, topic, state)"
+            " VALUES (%s, 1, 'Happened', '{}')",
+            (slow.stream,),
+        )
+        quick = asyncio.create_task(log.append([new()], META))
+        over = asyncio.Event()
+        reader = asyncio.create_task(tail(log, 0, over))
+        await asyncio.sleep(0.5)
+        await other.commit()
+        await quick
+        over.set()
+        assert len(await reader) == (2 if turns else 1)
+
+
+@pytest.mark.long
 async def test_without_the_turn_they_would(database: Database, postgres_log: PostgresLog) -> None:
     assert await misses_within(ROUNDS_MAX, database, postgres_log)
 
