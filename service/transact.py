@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -114,19 +114,26 @@ class _Attempt:
         return decide(self.state(), invoice.Rules(self.reference, self.book.clock(), self.book.limits))
 
     async def writes(self, decision: invoice.Decision) -> list[Write]:
+        """The invoice comes last: its last event's position is the append's, now and in every replay."""
         version = self.history.version if self.history else 0
-        writes = [Write(self.invoice_id, version, decision.events)]
-        duplicates = self.reference.settings.duplicate_numbers_allowed
+        return [
+            Write(identity.REFERENCE_HEAD, self.reference.version, ()),
+            *await self._number_writes(decision),
+            Write(self.invoice_id, version, decision.events),
+        ]
+
+    async def _number_writes(self, decision: invoice.Decision) -> list[Write]:
+        writes = []
         if decision.claim:
-            presumed = self.numbers.get(_stream(decision.claim))
-            history = await self._number(decision.claim) if self.dry_run else presumed
+            stream = _stream(decision.claim)
+            history = await self._number(decision.claim) if self.dry_run else self.numbers.get(stream)
+            duplicates = self.reference.settings.duplicate_numbers_allowed
             claimed = numbering.claim(decision.claim, self.invoice_id, duplicates, _holders(history))
-            writes.append(Write(_stream(decision.claim), history.version if history else 0, claimed))
+            writes.append(Write(stream, history.version if history else 0, claimed))
         if decision.release:
             history = await self._number(decision.release)
             released = numbering.release(decision.release, self.invoice_id, _holders(history))
             writes.append(Write(_stream(decision.release), history.version, released))
-        writes.append(Write(identity.REFERENCE_HEAD, self.reference.version, ()))
         return writes
 
     async def _number(self, number: Number) -> History:
@@ -135,15 +142,14 @@ class _Attempt:
             self.numbers[stream] = await self.book.log.read(stream, deadline=self.deadline)
         return self.numbers[stream]
 
-    async def lost(self, streams: Iterable[UUID]) -> None:
-        """Reads again what has moved on."""
-        for stream in streams:
-            if stream == self.invoice_id:
-                await self.read()
-            elif stream == identity.REFERENCE_HEAD:
-                await self.book.snapshot.refresh()
-            else:
-                self.numbers[stream] = await self.book.log.read(stream, deadline=self.deadline)
+    async def lost(self, streams: Collection[UUID]) -> None:
+        """Reads again what has moved on; and what was presumed to be new may not be."""
+        if self.history is None or self.invoice_id in streams:
+            await self.read()
+        if identity.REFERENCE_HEAD in streams:
+            await self.book.snapshot.refresh()
+        for stream in set(streams) - {self.invoice_id, identity.REFERENCE_HEAD}:
+            self.numbers[stream] = await self.book.log.read(stream, deadline=self.deadline)
 
     def unchanged(self) -> Outcome:
         state = self.state()
