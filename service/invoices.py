@@ -114,7 +114,7 @@ class Invoices(service_grpc.InvoiceServiceServicer):
                 findings=write_findings(malformed.findings), finding_count=malformed.count
             )
         return service_pb.ReviseInvoiceResponse(
-            position=self._position(outcome.position),
+            position="" if request.validate_only else self._position(outcome.position),
             replayed=outcome.recorded is None,
             invoice=self._invoice(invoice_id, outcome, request.view, dry_run=request.validate_only),
         )
