@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -32,6 +33,7 @@ class ReferenceDataServicer(service_grpc.ReferenceDataServiceServicer):
         self._log = log
         self._snapshot = snapshot
         self._callers = callers
+        self._applying = asyncio.Lock()
 
     async def ApplyReferenceData(
         self, request: pb.ApplyReferenceDataRequest, context: Context
@@ -41,18 +43,19 @@ class ReferenceDataServicer(service_grpc.ReferenceDataServiceServicer):
         meta = self._callers.meta(context, request.reason, request.correlation_id)
         findings = Findings()
         command = read_apply(request, findings)
-        for _ in range(ATTEMPTS_MAX):
-            stands = await self._snapshot.refresh()
-            plan = reference.plan(command, stands, findings.copy())
-            if request.validate_only or not plan.changes:
-                return self._answer(plan, stands.version, 0)
-            try:
-                appended = await self._log.append(
-                    writes(plan, stands), meta, deadline=deadline(context), caller=meta.who.id
-                )
-            except Conflict:
-                continue
-            return self._answer(plan, stands.version + 1, appended.position)
+        async with self._applying:  # in this process one after the other; of several, the fastest wins
+            for _ in range(ATTEMPTS_MAX):
+                stands = await self._snapshot.refresh()
+                plan = reference.plan(command, stands, findings.copy())
+                if request.validate_only or not plan.changes:
+                    return self._answer(plan, stands.version, 0)
+                try:
+                    appended = await self._log.append(
+                        writes(plan, stands), meta, deadline=deadline(context), caller=meta.who.id
+                    )
+                except Conflict:
+                    continue
+                return self._answer(plan, stands.version + 1, appended.position)
         raise Contended(attempts=ATTEMPTS_MAX)
 
     def _answer(self, plan: Plan, version: int, position: int) -> pb.ApplyReferenceDataResponse:

@@ -28,18 +28,29 @@ class Snapshot:
         self._log = log
         self._decode = decode
         self._topics = topics
-        self._refreshing = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self._begun = self._done = 0  # readings of the log
         self.current = reference.ReferenceData()
 
     async def refresh(self) -> reference.ReferenceData:
-        """Reads what has been applied since; answers the reference data as it then stands."""
-        async with self._refreshing:
-            while batch := await self._log.feed(self.current.position, BATCH, topics=self._topics):
-                decoded = [self._decode(each) for each in batch]
-                self.current = reference.fold(self.current, [(each.event, _at(each)) for each in decoded])
-                if len(batch) < BATCH:
-                    break
+        """Reads what has been applied since; answers the reference data as it then stands.
+
+        Those who wait for a reading share the next one.
+        """
+        asked = self._begun
+        async with self._reading:
+            if self._done <= asked:
+                self._begun += 1
+                await self._read()
+                self._done = self._begun
         return self.current
+
+    async def _read(self) -> None:
+        while batch := await self._log.feed(self.current.position, BATCH, topics=self._topics):
+            decoded = [self._decode(each) for each in batch]
+            self.current = reference.fold(self.current, [(each.event, _at(each)) for each in decoded])
+            if len(batch) < BATCH:
+                break
 
     async def follow(self) -> None:
         """Keeps the snapshot fresh until cancelled."""
