@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -25,7 +26,8 @@ from projections.pool import pool
 from projections.reader import Reader
 from projections.runner import Runner
 from store import schema
-from store.embedded import Embedded, EmbeddedFailed
+from store.backup import BadBackup, NotEmpty, backup, restore
+from store.embedded import Embedded, EmbeddedFailed, FolderTaken
 from store.log import Unavailable
 from store.migrate import WrongVersion, grants
 from store.migrate import migrate as migrate_log
@@ -45,6 +47,7 @@ log_line = structlog.get_logger()
 
 READ_MODELS = (INVOICES, INVOICES_BY_ORDER)
 CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, ClockDiffers, Unavailable)
+CANNOT_RESTORE = (BadBackup, NotEmpty, EmbeddedFailed, WrongVersion, Unavailable, OSError)
 HEALTH_SECONDS = 2.0  # between looks at the store
 
 Say = Callable[[str], None]
@@ -173,6 +176,42 @@ async def migrate(config: Config, say: Say = print) -> None:
         say(f"applied {name}")
     if not applied:
         say("nothing to do")
+
+
+async def back_up(config: Config, file: Path, say: Say = print) -> None:
+    """One file of the whole log, whether the service runs or not."""
+    async with owned(config, say, running=True) as dsn:
+        manifest = await backup(dsn, file)
+    say(f"{file}: {manifest.events} events up to position {manifest.position}")
+
+
+async def bring_back(config: Config, file: Path, say: Say = print) -> None:
+    """A backup into an empty book; nothing may serve it meanwhile."""
+    async with owned(config, say, running=False) as dsn:
+        manifest = await restore(dsn, file)
+    say(f"restored {manifest.events} events; positions answered before are refused from now on")
+
+
+@contextlib.asynccontextmanager
+async def owned(config: Config, say: Say, *, running: bool) -> AsyncIterator[str]:
+    """The owner's connection string; of an embedded store that is running already only where that may be."""
+    if config.database_url:
+        if not running:
+            await migrate_log(config.database_url)
+        yield config.database_url
+        return
+    embedded = Embedded(config.folder, say=say)
+    try:
+        await embedded.start()
+    except FolderTaken:
+        if not running:
+            raise
+        yield embedded.owner_dsn
+        return
+    try:
+        yield embedded.owner_dsn
+    finally:
+        await embedded.stop()
 
 
 def print_grants(application: str, say: Say = print) -> None:

@@ -34,6 +34,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "update": invoice_verbs.update,
     "status": server_verbs.status,
     "migrate": server_verbs.migrate,
+    "backup": server_verbs.backup,
+    "restore": server_verbs.restore,
     "demo": server_verbs.demo,
 }
 for name, command in VERBS.items():

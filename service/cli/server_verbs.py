@@ -69,6 +69,30 @@ def migrate(
     run(database_url, print_grants)
 
 
+def backup(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where to write it; it must not be there yet.")
+    ],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Write the whole log into one file, also while the service runs."""
+    from .serving import backup as run
+
+    run(file, data_dir, database_url)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `backup` has written.")],
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Put a backup into an empty book, checked before it counts; nothing may serve it meanwhile."""
+    from .serving import restore as run
+
+    run(file, data_dir, database_url)
+
+
 def demo(data_dir: DataDir = None) -> None:
     """Show all of it on this machine: start, load the samples, ask for an order and an invoice, stop."""
     from .demo import demo as run

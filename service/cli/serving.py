@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
 
 from .. import bootstrap
 from ..config import BadSetting, Config, configured, sources
@@ -37,6 +38,27 @@ def migrate(database_url: str | None, print_grants: str | None) -> None:
     if not config.database_url:
         raise Stop("migrate what? give --database-url; the embedded store migrates itself")
     asyncio.run(bootstrap.migrate(config))
+
+
+def backup(file: Path, data_dir: Path | None, database_url: str | None) -> None:
+    if file.exists():
+        raise Stop(f"{file} is there already")
+    _or_stop(bootstrap.back_up(_of(data_dir, database_url), file))
+
+
+def restore(file: Path, data_dir: Path | None, database_url: str | None) -> None:
+    _or_stop(bootstrap.bring_back(_of(data_dir, database_url), file))
+
+
+def _of(data_dir: Path | None, database_url: str | None) -> Config:
+    return checked({"data_dir": data_dir and str(data_dir), "database_url": database_url})
+
+
+def _or_stop(work: Coroutine[None, None, None]) -> None:
+    try:
+        asyncio.run(work)
+    except bootstrap.CANNOT_RESTORE as error:
+        raise Stop(str(error)) from error
 
 
 def said_of(serving: Serving) -> dict[str, object]:

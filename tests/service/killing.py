@@ -33,12 +33,13 @@ DAY = Date(year=2026, month=4, day=1)
 class Served:
     """One `daybook serve` on a folder of its own, started again when it was killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, start: bool = True) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="daybook-kills-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.target = f"127.0.0.1:{free_port()}"
         self._said = (self.folder / "said").open("ab")
-        self.start()
+        if start:
+            self.start()
 
     def start(self) -> None:
         data = self.folder / "data"
@@ -74,10 +75,13 @@ class Served:
         try:
             assert self.process.wait(60) == 0, self.said()
         finally:
-            self._said.close()
             if self.process.poll() is None:
                 self.process.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.remove()
+
+    def remove(self) -> None:
+        self._said.close()
+        shutil.rmtree(self.folder)
 
 
 def _children(parent: int) -> list[int]:
