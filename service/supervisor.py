@@ -22,7 +22,7 @@ from .config import BadSetting, Config
 READY = b"ready"
 READY_SECONDS_MAX = 120.0
 PAUSE_SECONDS_MIN = 0.1  # before a child is started again; doubled while it dies young
-PAUSE_SECONDS_MAX = 5.0
+PAUSE_SECONDS_MAX = 2.0
 YOUNG_SECONDS = 2.0
 KILL_SECONDS = 10.0  # beyond the grace of its calls
 

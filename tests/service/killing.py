@@ -26,6 +26,7 @@ from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
 from tests.serving import DAYBOOK, free_port, wait_until_ready
 
 CALL_SECONDS = 10.0
+PACE_SECONDS = 0.1  # between one caller's invoices, so that a read model can keep up on any machine
 BACK_SECONDS_MAX = 90.0
 DAY = Date(year=2026, month=4, day=1)
 
@@ -146,6 +147,7 @@ class Load:
                 key = f"caller-{number}-{count}"
                 if self._send(stub, key, 1 + count % 7):
                     count += 1
+                    self._stop.wait(PACE_SECONDS)
 
     def _send(self, stub: service_grpc.InvoiceServiceStub, key: str, lines: int) -> bool:
         request = service_pb.IngestInvoiceRequest(invoice=content(key, lines))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.long
 
 KILLS = int(os.environ.get("DAYBOOK_TEST_KILLS", "50"))
 CALLERS = 16
-FOLLOWED_SECONDS_MAX = 60.0
+FOLLOWED_SECONDS_MAX = 120.0
 
 # Every invoice of the log: how many events it has, how many its first says it was written with, and its key.
 INVOICES = """
