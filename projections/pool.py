@@ -13,6 +13,8 @@ from .projection import Pool
 
 CONNECTIONS_MAX = 8
 WAITING_MAX = 2000  # for a connection; who comes later is refused at once
+CONNECTION_SECONDS_MAX = 3.0  # until one is free
+RECONNECT_SECONDS_MAX = 5.0  # then whoever asks next tries anew, without the pause that has grown meanwhile
 
 
 @asynccontextmanager
@@ -25,6 +27,8 @@ async def pool(dsn: str, connections: int = CONNECTIONS_MAX) -> AsyncIterator[Po
         min_size=1,
         max_size=connections,
         max_waiting=WAITING_MAX,
+        timeout=CONNECTION_SECONDS_MAX,
+        reconnect_timeout=RECONNECT_SECONDS_MAX,
         open=False,
         name="read models",
     )

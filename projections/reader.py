@@ -9,15 +9,13 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from store.log import DeadlineExceeded, Unavailable
 
 from .caught_up import Tidings
-from .projection import LOST, NotCaughtUp, NotReady, Pool, Projection, surfacing
+from .projection import LOST, Connection, NotCaughtUp, NotReady, Pool, Projection, surfacing
 
 QUERY_SECONDS_MAX = 10.0  # when the caller sets no deadline of its own
-CONNECTION_SECONDS_MAX = 3.0  # until the pool has one free
 GENERATIONS_MAX = 3  # that may have gone while one question was asked
 PAUSE_SECONDS = 0.005  # between looks, when word of a position runs ahead of it
 
@@ -138,20 +136,19 @@ class Reader:
         return int(rows[0][0])
 
     async def _rows(self, sql: str, parameters: Parameters, prepare: bool) -> Rows:
+        """A question whose connection was lost, while it was idle perhaps, is asked again on another."""
         with surfacing(but=psycopg.errors.UndefinedTable):
-            try:
-                return await self._fetch(sql, parameters, prepare)
-            except PoolTimeout:
-                raise
-            except LOST:
-                await self._pool.check()  # lost while it was idle: a question may be asked again
-                return await self._fetch(sql, parameters, prepare)
-
-    async def _fetch(self, sql: str, parameters: Parameters, prepare: bool) -> Rows:
-        async with self._pool.connection(CONNECTION_SECONDS_MAX) as connection:
-            cursor = connection.cursor(binary=True)
-            await cursor.execute(sql.encode(), parameters, prepare=prepare)
-            return await cursor.fetchall()
+            for _ in range(self._pool.max_size):
+                connection: Connection | None = None
+                try:
+                    async with self._pool.connection() as connection:
+                        cursor = connection.cursor(binary=True)
+                        await cursor.execute(sql.encode(), parameters, prepare=prepare)
+                        return await cursor.fetchall()
+                except LOST:
+                    if connection is None or not connection.closed:
+                        raise
+        raise Unavailable("every connection to the read models was lost")
 
 
 @lru_cache(maxsize=1024)

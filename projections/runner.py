@@ -18,9 +18,10 @@ from .projection import LOST, Poison, Pool, Projection
 
 POLL_SECONDS = 1.0  # looks at the log even when nobody calls
 BATCH_SECONDS_MAX = 60.0  # one batch, with its commit
-PAUSE_SECONDS_MIN = 0.1  # after a lost connection, doubled each time
+PAUSE_SECONDS_MIN = 0.01  # after a lost connection, doubled each time: the pool may hold several
 PAUSE_SECONDS_MAX = 5.0
 ATTEMPTS_MAX = 3  # at an event that cannot be projected, before it is written down
+ATTEMPT_SECONDS = 0.2  # between them
 TROUBLE_SECONDS = 30.0  # between looks at an event that was written down
 APPENDS_MAX = 1 << 30  # in a batch: no limit but the events'
 
@@ -161,7 +162,7 @@ class _Follower:
         self._error = f"{poison.event} at position {poison.position}: {poison}"
         self._logger.error("projection stands still", at=poison.position, at_event=poison.event)
         if self._attempts < ATTEMPTS_MAX:
-            await self._rest(asyncio.sleep(_pause(self._attempts)))
+            await self._rest(asyncio.sleep(ATTEMPT_SECONDS))
             return
         async with asyncio.timeout(BATCH_SECONDS_MAX), self._pool.connection() as connection:
             await stand_still(connection, self.projection, since, poison)

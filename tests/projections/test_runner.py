@@ -18,7 +18,7 @@ from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
 from projections.pool import pool
 from projections.projection import Connection, Projection
-from store.log import Recorded, Write
+from store.log import OutcomeUnknown, Recorded, Unavailable, Write
 from tests.postgres import Database
 
 from .book import ALL, META, Book, Chance, draft, execute, line, relabeled
@@ -272,3 +272,31 @@ async def test_the_log_is_read_once_for_all_read_models(book: Book) -> None:
     await book.caught_up(30)
     assert set(reads) == set(range(1, 61))
     assert len(reads) <= 60 + 2 * 3  # an append that the end of a batch cuts is read again
+
+
+@pytest.mark.long
+async def test_a_database_that_was_away_for_long_is_back_soon(book: Book) -> None:
+    """Pauses between attempts stay short, however long it was away."""
+    name = book.database.app_dsn.rpartition("dbname=")[2]
+    admin = book.database.admin_dsn.replace(f"dbname={name}", "dbname=postgres")
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    position = await book.write(uuid4(), 0, *draft())
+    async with book.running():
+        await book.seen(position)
+        await execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await execute(admin, cut, name)
+        with pytest.raises(Unavailable):
+            await book.reader.wait_until(INVOICES, 0)
+        await asyncio.sleep(20)
+        await execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        async with asyncio.timeout(12):
+            position = await until_written(book)
+            await book.seen(position)
+
+
+async def until_written(book: Book) -> int:
+    while True:
+        try:
+            return await book.write(uuid4(), 0, *draft())
+        except (Unavailable, OutcomeUnknown):
+            await asyncio.sleep(0.1)
