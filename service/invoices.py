@@ -22,7 +22,7 @@ from .transact import Book, Outcome
 from .wire.content import read_content, read_reference
 from .wire.invoices import check_view, write_invoice, write_status, write_totals
 from .wire.keys import read_key
-from .wire.values import known_paths
+from .wire.values import known_paths, read_labels
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -132,7 +132,7 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         command = invoice.Update(
             changed=changed,
             description=change.description,
-            labels=dict(change.labels),
+            labels=read_labels(change.labels, "change.labels", findings),
             reference=read_reference(change.reference, "change.reference", findings) if named else None,
             expected_version=request.expected_version,
             request_id=request_id(request.request_id),

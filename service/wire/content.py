@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from typing import TypeVar, cast
+from typing import cast
 
 from daybook.v1 import invoice_pb2 as pb
 from domain import invoice, money
-from domain.findings import Findings, Rule
+from domain.findings import Findings
 
-from .values import EnumTable, read_date, read_decimal
-
-M = TypeVar("M")
+from .values import EnumTable, read_date, read_decimal, read_labels, within
 
 STATUSES = EnumTable(pb.InvoiceStatus, invoice.Status, "INVOICE_STATUS")
 TAX_STATUSES = EnumTable(pb.TaxStatus, invoice.TaxStatus, "TAX_STATUS")
@@ -25,8 +22,8 @@ def read_content(
     message: pb.InvoiceContent, findings: Findings, lines_max: int, path: str = "invoice"
 ) -> invoice.Content:
     """Reads no more than may be: what is too much is counted and left alone."""
-    groups = _within(message.address_groups, invoice.ADDRESS_GROUPS_MAX, f"{path}.address_groups", findings)
-    lines = _within(message.lines, lines_max, f"{path}.lines", findings)
+    groups = within(message.address_groups, invoice.ADDRESS_GROUPS_MAX, f"{path}.address_groups", findings)
+    lines = within(message.lines, lines_max, f"{path}.lines", findings)
     return invoice.Content(
         unique_identifier=message.unique_identifier,
         status=cast(invoice.Status | None, STATUSES.read(message.status, f"{path}.status", findings)),
@@ -55,7 +52,7 @@ def read_content(
         if message.HasField("source")
         else None,
         purchase_order_number=message.purchase_order_number,
-        labels=dict(message.labels),
+        labels=read_labels(message.labels, f"{path}.labels", findings),
         owner_id=message.owner_id,
         owner_name=message.owner_name,
         address_groups=tuple(_address(group, index, path, findings) for index, group in enumerate(groups)),
@@ -64,13 +61,6 @@ def read_content(
         ship_from_address=message.ship_from_address,
         lines=tuple(_line(line, index, path, findings) for index, line in enumerate(lines)),
     )
-
-
-def _within(messages: Sequence[M], limit: int, path: str, findings: Findings) -> Sequence[M]:
-    if len(messages) <= limit:
-        return messages
-    findings.add(path, Rule.TOO_MANY, limit=limit, count=len(messages))
-    return ()
 
 
 def _date(
@@ -144,7 +134,7 @@ def _line(message: pb.LineContent, index: int, path: str, findings: Findings) ->
         taxes=tuple(
             _tax(row, f"{path}.taxes[{number}]", findings)
             for number, row in enumerate(
-                _within(message.taxes, invoice.TAX_ROWS_PER_LINE_MAX, f"{path}.taxes", findings)
+                within(message.taxes, invoice.TAX_ROWS_PER_LINE_MAX, f"{path}.taxes", findings)
             )
         ),
     )

@@ -13,18 +13,22 @@ from projections.invoice_filter import InvoiceFilter, Today
 
 from .content import REFERENCE_KINDS, STATUSES
 from .invoices import SETTLEMENTS
-from .values import read_date, read_decimal
+from .values import read_date, read_decimal, read_labels, within
+
+STATUSES_MAX = 100
 
 
 def read_filter(message: pb.InvoiceFilter, today: Today) -> InvoiceFilter:
     findings = Findings()
     statuses = (
         STATUSES.read(number, f"filter.statuses[{index}]", findings)
-        for index, number in enumerate(message.statuses)
+        for index, number in enumerate(within(message.statuses, STATUSES_MAX, "filter.statuses", findings))
     )
     settlements = (
         SETTLEMENTS.read(number, f"filter.settlement_statuses[{index}]", findings)
-        for index, number in enumerate(message.settlement_statuses)
+        for index, number in enumerate(
+            within(message.settlement_statuses, STATUSES_MAX, "filter.settlement_statuses", findings)
+        )
     )
     kind = REFERENCE_KINDS.read(message.reference_kind, "filter.reference_kind", findings)
     found = InvoiceFilter(
@@ -45,7 +49,7 @@ def read_filter(message: pb.InvoiceFilter, today: Today) -> InvoiceFilter:
         currency=message.currency_code,
         source_system=message.source_system,
         source_id=message.source_id,
-        labels=dict(message.labels),
+        labels=read_labels(message.labels, "filter.labels", findings),
         purchase_order_number=message.purchase_order_number,
         legal_entity_id=message.legal_entity_id,
         number=message.invoice_number,

@@ -19,6 +19,10 @@ TERM_TYPES = EnumTable(pb.PaymentTermType, terms.TermType, "PAYMENT_TERM_TYPE")
 
 def read_apply(message: pb.ApplyReferenceDataRequest, findings: Findings) -> reference.Apply:
     data = message.data
+    count = sum(len(getattr(data, name)) for name in reference.FIELD_OF.values())
+    if count > reference.ENTRIES_MAX:
+        findings.add("data", Rule.TOO_MANY, limit=reference.ENTRIES_MAX, count=count)
+        return reference.Apply()
     entries: list[reference.Entry] = [
         *(_term(each, f"data.payment_terms[{n}]", findings) for n, each in enumerate(data.payment_terms)),
         *(_entity(each, f"data.legal_entities[{n}]", findings) for n, each in enumerate(data.legal_entities)),

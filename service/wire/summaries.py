@@ -21,7 +21,7 @@ from .invoices import (
     write_tax_status,
     write_totals,
 )
-from .values import write_instant
+from .values import PATHS_MAX, within, write_instant
 
 
 def write_summary(summary: InvoiceSummary, reference_position: str, today: date) -> pb.Invoice:
@@ -81,7 +81,7 @@ _FIELDS = tuple(field.name for field in pb.Invoice.DESCRIPTOR.fields)
 def check_mask(mask: FieldMask, path: str = "read_mask") -> None:
     """Every path of the mask names a field of an invoice."""
     findings = Findings()
-    for each in mask.paths:
+    for each in within(mask.paths, PATHS_MAX, path, findings):
         if not FieldMask(paths=[each]).IsValidForDescriptor(pb.Invoice.DESCRIPTOR):
             findings.add(f"{path}[{shown(each)}]", Rule.MASK, field=shown(each), have=listed(_FIELDS, 20))
     if findings:

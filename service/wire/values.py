@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,7 +16,11 @@ from google.type.money_pb2 import Money
 
 from domain import money
 from domain.findings import Findings, Rule, shown
+from domain.texts import LABELS_MAX
 
+T = TypeVar("T")
+
+PATHS_MAX = 100  # of a field mask
 NANOS = Decimal(10) ** 9
 YEAR_MOST = 9999
 
@@ -95,10 +99,25 @@ def write_instant(instant: datetime) -> Timestamp:
     return stamp
 
 
-def known_paths(paths: Iterable[str], known: Iterable[str], path: str, findings: Findings) -> frozenset[str]:
+def within(messages: Sequence[T], limit: int, path: str, findings: Findings) -> Sequence[T]:
+    """These, or none with a finding where there are more than may be: they need not even be looked at."""
+    if len(messages) <= limit:
+        return messages
+    findings.add(path, Rule.TOO_MANY, limit=limit, count=len(messages))
+    return ()
+
+
+def read_labels(labels: Mapping[str, str], path: str, findings: Findings) -> dict[str, str]:
+    if len(labels) <= LABELS_MAX:
+        return dict(labels)
+    findings.add(path, Rule.TOO_MANY, limit=LABELS_MAX, count=len(labels))
+    return {}
+
+
+def known_paths(paths: Sequence[str], known: Iterable[str], path: str, findings: Findings) -> frozenset[str]:
     """Paths of a field mask; one that names no field is a finding."""
     have = sorted(known)
-    wanted = frozenset(paths)
+    wanted = frozenset(within(paths, PATHS_MAX, path, findings))
     for each in sorted(wanted - set(have)):
         findings.add(path, Rule.MASK, field=shown(each), have=", ".join(have))
     return wanted
