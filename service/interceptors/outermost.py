@@ -7,15 +7,16 @@ exception reaches the caller.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
 import grpc
 import structlog
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
@@ -31,9 +32,14 @@ Behavior: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 StreamBehavior: TypeAlias = Callable[[Any, Context], Any]
 
 OURS = "/daybook."
+GONE = Fault(grpc.StatusCode.CANCELLED, "", "the caller went away")
 DEADLINE_MAX = 120.0  # seconds; what a caller has at most, and when it says nothing
 ANSWER_MARGIN = 0.02  # seconds kept back, so that an answer still reaches the caller
 RETRY_AFTER = 0.5  # seconds
+
+UNKNOWN_MAX = 25  # unknown fields that are named
+UNKNOWN_BYTES_MAX = 64 * 1024  # of unknown fields that are looked through for their names
+PARTS_MAX = 100_000  # messages in a request that are
 
 
 @dataclass(slots=True)
@@ -59,6 +65,7 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         self.unary = Lane(unary_max)
         self.streams = Lane(streams_max)
         self.closing = False
+        self._endless: set[asyncio.Task[Any]] = set()
 
     async def intercept_service(
         self,
@@ -79,26 +86,37 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
 
     def _unary(self, name: str, behavior: Behavior, decode: Callable[[bytes], Message]) -> Behavior:
         async def call(raw: bytes, context: Context) -> Any:
-            began = time.perf_counter()
-            fault: Fault | None = None
-            try:
-                self._admit(self.unary)
-                try:
-                    request = decoded(raw, decode)
-                    async with asyncio.timeout(budget(context)):
-                        return await behavior(request, context)
-                finally:
-                    self.unary.leave()
-            except grpc.aio.AbortError:
-                raise  # the standard services answer for themselves
-            except (Exception, asyncio.CancelledError) as error:
-                fault = reported(name, error)
-            finally:
-                line(name, context, began, fault)
+            reply, fault = await self._done(name, behavior, decode, raw, context)
+            if fault is None:
+                return reply
+            del raw  # the error raised here holds this frame until the garbage is collected
             await answer(fault, context)
             return None
 
         return call
+
+    async def _done(
+        self, name: str, behavior: Behavior, decode: Callable[[bytes], Message], raw: bytes, context: Context
+    ) -> tuple[Any, Fault | None]:
+        began = time.perf_counter()
+        fault: Fault | None = GONE
+        try:
+            self._admit(self.unary)
+            try:
+                request = decoded(raw, decode)
+                async with asyncio.timeout(budget(context)):
+                    reply = await behavior(request, context)
+            finally:
+                self.unary.leave()
+            fault = None
+            return reply, None
+        except grpc.aio.AbortError:
+            raise  # the standard services answer for themselves
+        except (Exception, asyncio.CancelledError) as error:
+            fault = reported(name, error)
+            return None, fault
+        finally:
+            line(name, context, began, fault)
 
     def _streaming(self, name: str, method: Any) -> grpc.RpcMethodHandler[Any, Any]:
         if method.request_streaming and method.response_streaming:
@@ -124,34 +142,64 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
     ) -> StreamBehavior:
         async def call(raw: Any, context: Context) -> AsyncIterator[Any]:
             began = time.perf_counter()
-            fault: Fault | None = None
+            fault: Fault | None = GONE
             try:
                 self._admit(self.streams)
                 try:
-                    replies = behavior(read(raw, decode), context)
-                    if inspect.isawaitable(replies):  # the method writes to the context by itself
-                        await replies
-                    else:
-                        async for reply in replies:
+                    with self._ended_by_close():
+                        async for reply in replies(behavior, read(raw, decode), context):
                             yield reply
-                    return
                 finally:
                     self.streams.leave()
+                fault = None
+                return
             except grpc.aio.AbortError:
                 raise
             except (Exception, asyncio.CancelledError) as error:
                 fault = reported(name, error)
             finally:
                 line(name, context, began, fault)
+            del raw
             await answer(fault, context)
 
         return call
+
+    @contextlib.contextmanager
+    def _ended_by_close(self) -> Iterator[None]:
+        """A stream may go on for ever: when the server closes it is ended, and its caller told why."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._endless.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self.closing:
+                raise
+            task.uncancel()
+            raise ShuttingDown from None
+        finally:
+            self._endless.discard(task)
+
+    def close(self) -> None:
+        """Takes no new calls and ends the streams; calls with one answer go on."""
+        self.closing = True
+        for task in self._endless:
+            task.cancel()
 
     def _admit(self, lane: Lane) -> None:
         lane.enter()
         if self.closing:
             lane.leave()
             raise ShuttingDown
+
+
+async def replies(behavior: StreamBehavior, request: Any, context: Context) -> AsyncIterator[Any]:
+    answered = behavior(request, context)
+    if inspect.isawaitable(answered):  # the method writes to the context by itself
+        await answered
+        return
+    async for reply in answered:
+        yield reply
 
 
 def budget(context: Context) -> float:
@@ -168,8 +216,8 @@ def decoded(raw: bytes, decode: Callable[[bytes], Message]) -> Message:
         raise Unreadable from fault
     size = message.ByteSize()
     message.DiscardUnknownFields()  # type: ignore[attr-defined,unused-ignore]
-    if message.ByteSize() != size:
-        raise Malformed(unknown_fields(decode(raw)))
+    if unknown := size - message.ByteSize():
+        raise Malformed(unknown_fields(decode(raw) if unknown <= UNKNOWN_BYTES_MAX else None))
     return message
 
 
@@ -178,39 +226,31 @@ async def messages(raws: AsyncIterator[bytes], decode: Callable[[bytes], Message
         yield decoded(raw, decode)
 
 
-UNKNOWN_MAX = 25
-
-
-def unknown_fields(message: Message) -> Findings:
-    """Where a message holds fields that the contract does not know, by number."""
+def unknown_fields(message: Message | None) -> Findings:
+    """Where a message holds fields that the contract does not know; None: more of them than is looked at."""
     findings = Findings()
-    _find_unknown(message, "", findings)
+    for path, part in islice(parts(message), PARTS_MAX) if message else ():
+        for unknown in UnknownFieldSet(part):  # type: ignore[attr-defined]
+            number = unknown.field_number
+            findings.add(f"{path}{number}", Rule.UNKNOWN_FIELD, field=f"number {number}")
+        if findings.count >= UNKNOWN_MAX:
+            break
     if not findings:
-        findings.add("request", Rule.UNKNOWN_FIELD, field="inside a map entry")
+        findings.add("request", Rule.UNKNOWN_FIELD, field="somewhere in it")
     return findings
 
 
-def _find_unknown(message: Message, path: str, findings: Findings) -> None:
-    for unknown in UnknownFieldSet(message):  # type: ignore[attr-defined]
-        number = unknown.field_number
-        findings.add(f"{path}{number}", Rule.UNKNOWN_FIELD, field=f"number {number}")
+def parts(message: Message, path: str = "") -> Iterator[tuple[str, Message]]:
+    """A message and all those in it but the entries of maps, each with the beginning of its fields' paths."""
+    yield path, message
     for field, value in message.ListFields():
-        if (
-            findings.count >= UNKNOWN_MAX
-            or field.message_type is None
-            or field.message_type.GetOptions().map_entry
-        ):
+        if field.message_type is None or field.message_type.GetOptions().map_entry:
             continue
         if field.is_repeated:
             for index, each in enumerate(value):
-                _find_unknown(each, f"{path}{field.name}[{index}].", findings)
+                yield from parts(each, f"{path}{field.name}[{index}].")
         else:
-            _find_unknown(value, f"{path}{field.name}.", findings)
-
-
-def _holds_messages(field: FieldDescriptor) -> bool:
-    kind: Descriptor | None = field.message_type
-    return kind is not None and not kind.GetOptions().map_entry
+            yield from parts(value, f"{path}{field.name}.")
 
 
 def reported(name: str, error: BaseException) -> Fault:
@@ -235,7 +275,7 @@ def line(name: str, context: Context, began: float, fault: Fault | None) -> None
         "call",
         method=name.rpartition("/")[2],
         code=fault.code.name if fault else "OK",
-        reason=fault.reason if fault else None,
+        reason=(fault and fault.reason) or None,
         peer=context.peer(),
         ms=round((time.perf_counter() - began) * 1000, 2),
     )
