@@ -153,9 +153,9 @@ def cut(text: str, bytes_max: int) -> str:
 def fault_of(error: BaseException) -> Fault:
     """How an exception is answered. What is not ours says nothing of itself."""
     ancestors = type(error).__mro__
-    code = next((STATUS[each] for each in ancestors if each in STATUS), None)
-    if code is None:
-        return Fault(StatusCode.INTERNAL, INTERNAL, "an internal error; it was logged")
+    code = _status(type(error))
+    if code is StatusCode.INTERNAL:
+        return Fault(code, INTERNAL, "an internal error; it was logged")
     if isinstance(error, Refused):
         retry = RETRY_CONTENDED if isinstance(error, Contended) else None
         return Fault(code, error.reason, str(error), error.facts, retry_after=retry)
@@ -166,6 +166,10 @@ def fault_of(error: BaseException) -> Fault:
     return Fault(code, reason, text, retry_after=getattr(error, "retry_after", None))
 
 
+def _status(kind: type[BaseException]) -> StatusCode:
+    return next((STATUS[each] for each in kind.__mro__ if each in STATUS), StatusCode.INTERNAL)
+
+
 def _malformed(code: StatusCode, error: Malformed) -> Fault:
     findings = error.findings
     reason = findings[0].rule.name if findings[0].rule in RULES_OF_THEIR_OWN else REASON[Malformed]
@@ -174,10 +178,12 @@ def _malformed(code: StatusCode, error: Malformed) -> Fault:
     return Fault(code, reason, text, findings=findings, finding_count=error.count)
 
 
-def reasons() -> Iterable[str]:
-    """Every reason that can be answered by what is loaded."""
-    of_rules = {rule.name for rule in RULES_OF_THEIR_OWN}
-    yield from sorted({INTERNAL, *REASON.values()} | of_rules | {each.reason for each in _refusals(Refused)})
+def reasons() -> Mapping[str, StatusCode]:
+    """Every reason that can be answered by what is loaded, and the status that it comes with."""
+    known = {reason: _status(kind) for kind, reason in REASON.items()}
+    known |= {rule.name: STATUS[Malformed] for rule in RULES_OF_THEIR_OWN}
+    known |= {each.reason: _status(each) for each in _refusals(Refused)}
+    return dict(sorted(known.items())) | {INTERNAL: StatusCode.INTERNAL}
 
 
 def _refusals(kind: type[Refused]) -> Iterable[type[Refused]]:
