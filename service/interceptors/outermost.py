@@ -1,7 +1,7 @@
 """The outermost interceptor: admits, decodes, bounds the time, maps every failure, logs one line.
 
-It takes the method with its deserializer off, so that nothing fails below it, and nothing of an
-exception reaches the caller.
+It takes the method with its deserializer and serializer off, so that nothing fails below it, and nothing
+of an exception reaches the caller.
 """
 
 from __future__ import annotations
@@ -58,6 +58,25 @@ class Lane:
         self.running -= 1
 
 
+class Coder:
+    """Bytes to a method's messages, and back."""
+
+    def __init__(self, method: Any) -> None:
+        self._decode: Callable[[bytes], Message] = method.request_deserializer
+        self.reply: Callable[[Any], bytes] = method.response_serializer
+
+    def request(self, raw: bytes) -> Message:
+        return decoded(raw, self._decode)
+
+    async def requests(self, raws: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+        async for raw in raws:
+            yield self.request(raw)
+
+    def written(self, reply: Any) -> bytes:
+        """What a method writes to the context by itself did not pass by here."""
+        return reply if isinstance(reply, bytes) else self.reply(reply)
+
+
 class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
     """Surrounds every method of every service."""
 
@@ -78,15 +97,15 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         name = handler_call_details.method
         if not method.request_streaming and not method.response_streaming:
             return grpc.unary_unary_rpc_method_handler(
-                self._unary(name, method.unary_unary, method.request_deserializer),
+                self._unary(name, method.unary_unary, Coder(method)),
                 request_deserializer=None,
-                response_serializer=method.response_serializer,
+                response_serializer=None,
             )
         return self._streaming(name, method)
 
-    def _unary(self, name: str, behavior: Behavior, decode: Callable[[bytes], Message]) -> Behavior:
+    def _unary(self, name: str, behavior: Behavior, coder: Coder) -> Behavior:
         async def call(raw: bytes, context: Context) -> Any:
-            reply, fault = await self._done(name, behavior, decode, raw, context)
+            reply, fault = await self._done(name, behavior, coder, raw, context)
             if fault is None:
                 return reply
             del raw  # the error raised here holds this frame until the garbage is collected
@@ -96,16 +115,16 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         return call
 
     async def _done(
-        self, name: str, behavior: Behavior, decode: Callable[[bytes], Message], raw: bytes, context: Context
-    ) -> tuple[Any, Fault | None]:
+        self, name: str, behavior: Behavior, coder: Coder, raw: bytes, context: Context
+    ) -> tuple[bytes, Fault | None]:
         began = time.perf_counter()
         fault: Fault | None = GONE
         try:
             self._admit(self.unary)
             try:
-                request = decoded(raw, decode)
+                request = coder.request(raw)
                 async with asyncio.timeout(budget(context)):
-                    reply = await behavior(request, context)
+                    reply = coder.reply(await behavior(request, context))
             finally:
                 self.unary.leave()
             fault = None
@@ -114,31 +133,28 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             raise  # the standard services answer for themselves
         except (Exception, asyncio.CancelledError) as error:
             fault = reported(name, error)
-            return None, fault
+            return b"", fault
         finally:
             line(name, context, began, fault)
 
     def _streaming(self, name: str, method: Any) -> grpc.RpcMethodHandler[Any, Any]:
+        coder = Coder(method)
         if method.request_streaming and method.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
-                self._stream(name, method.stream_stream, method.request_deserializer, messages),
+                self._stream(name, method.stream_stream, coder, coder.requests),
                 request_deserializer=None,
-                response_serializer=method.response_serializer,
+                response_serializer=coder.written,
             )
         if method.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(name, method.unary_stream, method.request_deserializer, decoded),
+                self._stream(name, method.unary_stream, coder, coder.request),
                 request_deserializer=None,
-                response_serializer=method.response_serializer,
+                response_serializer=coder.written,
             )
         raise NotImplementedError(f"{name}: no method of the contract takes a stream and gives one answer")
 
     def _stream(
-        self,
-        name: str,
-        behavior: StreamBehavior,
-        decode: Callable[[bytes], Message],
-        read: Callable[[Any, Callable[[bytes], Message]], Any],
+        self, name: str, behavior: StreamBehavior, coder: Coder, read: Callable[[Any], Any]
     ) -> StreamBehavior:
         async def call(raw: Any, context: Context) -> AsyncIterator[Any]:
             began = time.perf_counter()
@@ -147,8 +163,8 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
                 self._admit(self.streams)
                 try:
                     with self._ended_by_close():
-                        async for reply in replies(behavior, read(raw, decode), context):
-                            yield reply
+                        async for reply in replies(behavior, read(raw), context):
+                            yield coder.reply(reply)
                 finally:
                     self.streams.leave()
                 fault = None
@@ -219,11 +235,6 @@ def decoded(raw: bytes, decode: Callable[[bytes], Message]) -> Message:
     if unknown := size - message.ByteSize():
         raise Malformed(unknown_fields(decode(raw) if unknown <= UNKNOWN_BYTES_MAX else None))
     return message
-
-
-async def messages(raws: AsyncIterator[bytes], decode: Callable[[bytes], Message]) -> AsyncIterator[Message]:
-    async for raw in raws:
-        yield decoded(raw, decode)
 
 
 def unknown_fields(message: Message | None) -> Findings:
