@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import grpc
+import psycopg
 
 from daybook.client import Explanation, explain
 from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
@@ -21,6 +22,7 @@ from service.server import Server
 from store import schema
 from store.log import Recorded
 from store.postgres import PostgresLog, open_log
+from store.writer import TURN_KEY
 
 if TYPE_CHECKING:  # they exist for type checkers alone
     from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceAsyncStub
@@ -75,6 +77,14 @@ async def at_home(dsn: str, **settings: Any) -> AsyncIterator[House]:
         await open_log(dsn, schema.codec()) as log,
     ):
         yield House(server, channel, log)
+
+
+@asynccontextmanager
+async def turn_held(dsn: str) -> AsyncIterator[None]:
+    """Nobody writes while this lasts."""
+    async with await psycopg.AsyncConnection.connect(dsn) as connection:
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (TURN_KEY,))
+        yield
 
 
 async def refused(call: Any) -> Explanation:

@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 import grpc
-import psycopg
 import pytest
 
 from daybook.v1 import reference_data_service_pb2 as reference_pb
@@ -30,10 +29,9 @@ from store import schema
 from store.log import Appended, Meta, Series, Who, Write
 from store.memory import MemoryLog
 from store.postgres import open_log
-from store.writer import TURN_KEY
 from tests.postgres import Database
 
-from .house import House, at_home, refused
+from .house import House, at_home, refused, turn_held
 from .messages import a_posted_invoice, a_term, an_invoice, apply, ingest, revise
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -221,14 +219,6 @@ async def test_who_loses_every_race_has_written_nothing_and_is_told_to_ask_again
 # Callers who go away
 
 GIVEN_UP = 50
-
-
-@asynccontextmanager
-async def turn_held(dsn: str) -> AsyncIterator[None]:
-    """Nobody writes while this lasts."""
-    async with await psycopg.AsyncConnection.connect(dsn) as connection:
-        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (TURN_KEY,))
-        yield
 
 
 async def test_callers_who_give_up_at_any_moment_and_ask_again_make_one_invoice_each(
