@@ -75,7 +75,8 @@ class NotCaughtUp(TimeoutError):
         self.wanted = wanted
 
 
-LOST = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
+READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
+LOST = (psycopg.OperationalError, psycopg.InterfaceError, READ_ONLY, OSError)
 
 
 @contextmanager

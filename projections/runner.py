@@ -8,6 +8,7 @@ from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 import structlog
 
 from store.log import Log, Unavailable
@@ -103,7 +104,7 @@ class _Follower:
             try:
                 await self._step()
                 losses = 0
-            except (*LOST, Unavailable, TimeoutError) as error:
+            except (psycopg.Error, OSError, Unavailable, TimeoutError) as error:
                 losses += 1
                 self._forget(error)
                 self._logger.warning("projection waits", because=str(error), losses=losses)

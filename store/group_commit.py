@@ -72,6 +72,11 @@ class GroupCommit:
         if self._writer is not None:
             await asyncio.shield(self._writer)
 
+    def turn_away(self, error: Unavailable) -> None:
+        """Answer all that waits; what is being written is not concerned."""
+        for request in [*self._first, *self._queue]:
+            request.fail(error)
+
     def _admit(self, request: Request, size: int) -> None:
         if self._closing:
             raise Unavailable("the log is being closed")
