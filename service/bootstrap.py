@@ -27,6 +27,7 @@ from projections.reader import Reader
 from projections.runner import Runner
 from store import schema
 from store.backup import BadBackup, NotEmpty, backup, restore
+from store.durability import NotDurable
 from store.embedded import Embedded, EmbeddedFailed, FolderTaken
 from store.log import Unavailable
 from store.migrate import WrongVersion, grants
@@ -46,9 +47,10 @@ from .transact import Book
 log_line = structlog.get_logger()
 
 READ_MODELS = (INVOICES, INVOICES_BY_ORDER)
-CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, ClockDiffers, Unavailable)
+CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, NotDurable, ClockDiffers, Unavailable)
 CANNOT_RESTORE = (BadBackup, NotEmpty, EmbeddedFailed, WrongVersion, Unavailable, OSError)
 HEALTH_SECONDS = 2.0  # between looks at the store
+HEALTH_ANSWER_SECONDS_MAX = 3.0
 
 Say = Callable[[str], None]
 
@@ -145,10 +147,10 @@ def assemble(config: Config, log: PostgresLog, snapshot: Snapshot, reader: Reade
 
 
 async def watch(log: PostgresLog, server: Server) -> None:
-    """Health says whether the store can be reached."""
+    """Health says whether the store can be reached, and takes what is written."""
     while True:
         try:
-            await log.head()
+            await log.check(HEALTH_ANSWER_SECONDS_MAX)
             await server.serving(True)
         except (Unavailable, TimeoutError) as away:
             log_line.warning("the store is out of reach", because=str(away))

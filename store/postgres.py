@@ -14,14 +14,15 @@ from psycopg import sql
 from .batch import request
 from .bell import Bell
 from .codec import Codec
+from .durability import check_promises
 from .group_commit import GroupCommit, Limits
 from .listener import HEAD, listen
-from .log import Appended, History, LogIdentity, Meta, Recorded, Series, Stored, Write
+from .log import Appended, History, LogIdentity, Meta, Recorded, Series, Stored, Unavailable, Write
 from .memory import Clock, now
 from .migrate import check
 from .reader import READ_SECONDS_MAX, Readers, reading
 from .session import INT8, UUID_, UUIDS, Call, Session, Statement, int8, uuids
-from .writer import Writer
+from .writer import BEGIN, ROLLBACK, Writer
 
 READERS_MAX = 4
 CLOCK_DIFFERENCE_MAX = timedelta(seconds=1)
@@ -34,6 +35,14 @@ LAST_RECORDED = Statement(
     """
     SELECT (convert_from(state, 'UTF8')::json -> 'meta' ->> 'recorded')::timestamptz
     FROM daybook.events ORDER BY notification_id DESC LIMIT 1
+    """,
+)
+READ_ONLY = Statement("read_only", "SELECT current_setting('transaction_read_only')::boolean")
+TRY = Statement(
+    "try",
+    """
+    INSERT INTO daybook.events (originator_id, originator_version, topic, state)
+    VALUES (gen_random_uuid(), 1, 'never written', repeat(' ', 2000)::bytea)
     """,
 )
 READ = Statement(
@@ -89,6 +98,8 @@ class PostgresLog:
         self._writer = writer
         self._bell = bell
         self._commits = GroupCommit(writer.commit, limits)
+        writer.when_away = self._commits.turn_away
+        self._dsn = dsn
         self._readers = Readers(dsn, READERS_MAX)
         self._listener = asyncio.create_task(listen(dsn, bell), name="listener")
 
@@ -131,6 +142,16 @@ class PostgresLog:
         [(position,)] = await self._readers.ask(Call(HEAD))
         return int(position)
 
+    async def check(self, seconds: float) -> None:
+        """Raise Unavailable unless the log can be read and, as far as is known, written."""
+        [(read_only,)] = await self._readers.ask(Call(READ_ONLY), asyncio.get_running_loop().time() + seconds)
+        if read_only:
+            raise Unavailable("the store is read-only")
+        if self._writer.refused_by_store:
+            async with reading(self._dsn) as session:
+                await session.exchange(Call(BEGIN), Call(TRY), Call(ROLLBACK), seconds=seconds)
+            self._writer.refused_by_store = False
+
     async def wait(self, after: int, timeout: float) -> None:  # noqa: ASYNC109
         await self._bell.wait(after, timeout)
 
@@ -151,9 +172,10 @@ async def open_log(
     limits: Limits | None = None,
     turns: bool = True,
 ) -> PostgresLog:
-    """Open the log of a migrated database; raises WrongVersion, ClockDiffers or Unavailable."""
+    """Open the log of a migrated database; raises WrongVersion, NotDurable, ClockDiffers or Unavailable."""
     async with reading(dsn) as session:
         await check(session)
+        await check_promises(session)
         await _compare_clocks(session, clock)
         seen = datetime.min.replace(tzinfo=UTC)
         [[identity], last] = await session.exchange(

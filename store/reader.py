@@ -1,4 +1,7 @@
-"""The readers: a few sessions that ask the log, each question within its caller's time."""
+"""The readers: a few sessions that ask the log, each question within its caller's time.
+
+Nothing is told that a synchronous standby may not have yet.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from .durability import STANDBYS, wait_for_standbys
 from .log import DeadlineExceeded, Unavailable
 from .session import Call, Lost, Refused, Rows, Session
 
@@ -47,15 +51,20 @@ class Readers:
         return await self._on(await Session.open(self._dsn), call, until)
 
     async def _on(self, session: Session, call: Call, until: float) -> Rows:
-        seconds = max(0.0, until - asyncio.get_running_loop().time())
         try:
-            [rows] = await session.exchange(call, seconds=seconds)
+            rows, [(standbys,)] = await session.exchange(call, Call(STANDBYS), seconds=_left(until))
+            if standbys and rows:
+                await wait_for_standbys(session, _left(until))
         finally:
             if session.lost or self._closed:
                 session.close()
             else:
                 self._idle.append(session)
         return rows
+
+
+def _left(until: float) -> float:
+    return max(0.0, until - asyncio.get_running_loop().time())
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -13,6 +13,7 @@ from uuid import UUID
 from .batch import BEGINNING, Head, Request, Row, Settlement, prepare, settle
 from .bell import Bell
 from .codec import Codec
+from .durability import NotDurable, check_promises, pass_barrier
 from .log import Conflict, OutcomeUnknown, Unavailable
 from .memory import Clock
 from .session import (
@@ -106,8 +107,6 @@ READ_BACK = Statement(
     """,
     [UUIDS, INT8S],
 )
-STANDBYS = Statement("standbys", "SELECT current_setting('synchronous_standby_names') <> ''")
-BARRIER = Statement("barrier", "SELECT pg_logical_emit_message(true, 'daybook', 'barrier')::text")
 
 
 class Writer:
@@ -123,6 +122,8 @@ class Writer:
         self._seen = seen
         self._turn = TURN if turns else NO_TURN
         self._open: Session | None = None
+        self.when_away: Callable[[Unavailable], None] = lambda _: None
+        self.refused_by_store = False  # the last write was: perhaps nothing can be written now
 
     async def commit(self, batch: Sequence[Request]) -> Sequence[Request]:
         """Write a batch and answer its requests; return those that must wait for the next."""
@@ -150,7 +151,7 @@ class Writer:
                     logger.warning("the connection was lost in mid-commit: %s", lost)
                     return await self._after_doubt(_there(requests), patience)
                 if time.monotonic() > patience:
-                    _fail(_there(requests), Unavailable(str(lost)))
+                    self._give_up(requests, str(lost))
                     return ()
                 await asyncio.sleep(PAUSE_SECONDS)
         return ()
@@ -197,6 +198,7 @@ class Writer:
         end = 0
         for request, rows in settlement.accepted:
             end += len(rows)
+            self.refused_by_store &= not rows
             request.succeed(positions[end - 1] if rows else 0, recorded)
         if positions:
             self._bell.ring(positions[-1])
@@ -210,7 +212,9 @@ class Writer:
         if len(guilty) > 1:
             return await self._one_by_one(requests, patience)
         if not guilty or len(requests) == 1:
-            _fail(requests, _meaning(refused, requests))
+            meaning = _meaning(refused, requests)
+            self.refused_by_store |= isinstance(meaning, Unavailable)
+            _fail(requests, meaning)
             return ()
         return await self._one_by_one(requests, patience)
 
@@ -222,19 +226,31 @@ class Writer:
     async def _one_by_one(self, requests: Sequence[Request], patience: float) -> Sequence[Request]:
         _forget_sending(requests)
         for request in requests:
+            if self._open is None and time.monotonic() > patience:
+                self._give_up(requests, "the store does not answer")
+                break
             assert not await self._commit([request], patience)
         return ()
 
+    def _give_up(self, requests: Sequence[Request], because: str) -> None:
+        """Nothing of these was written; nor will be what waits behind them, for now."""
+        _fail(_there(requests), Unavailable(because))
+        self.when_away(Unavailable(because))
+
     async def _read_back(self, requests: Sequence[Request]) -> None:
         """Look for the rows, in the turn: whoever sent them for us has then ended, one way or the other."""
-        patience = time.monotonic() + DOUBT_SECONDS_MAX
+        began = time.monotonic()
         while sent := {request.sent: request for request in _there(requests) if request.sent}:
             try:
-                found = await self._found(await self._session(), list(sent))
+                found = await self._found(session := await self._session(), list(sent))
+                await pass_barrier(session)
             except (Lost, Refused) as trouble:
                 logger.warning("cannot read back yet: %s", trouble)
                 self._discard()
-                if time.monotonic() > patience:
+                doubt = time.monotonic() - began
+                if doubt > AWAY_SECONDS_MAX:
+                    self.when_away(Unavailable(str(trouble)))
+                if doubt > DOUBT_SECONDS_MAX:
                     _fail(sent.values(), OutcomeUnknown())
                     return
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -263,9 +279,13 @@ class Writer:
         if self._open is None or self._open.lost:
             session = await Session.open(self._dsn, WRITER_SESSION)
             try:
-                await _pass_barrier(session)
+                await check_promises(session)
+                await pass_barrier(session)
                 known = (BEGIN, self._turn, HEADS, APPEND, KEEP_APART, NOTIFY, COMMIT, ROLLBACK, READ_BACK)
                 await session.prepare(*known, seconds=TURN_ANSWER_SECONDS_MAX)
+            except NotDurable as broken:
+                session.cut()
+                raise Lost(str(broken)) from broken
             except BaseException:
                 session.cut()
                 raise
@@ -284,13 +304,6 @@ class Writer:
         if self._open is not None:
             self._open.cut()
             self._open = None
-
-
-async def _pass_barrier(session: Session) -> None:
-    """With synchronous standbys, wait until they have what can be seen here: it may not be read before."""
-    [[(standbys,)]] = await session.exchange(Call(STANDBYS), seconds=TURN_ANSWER_SECONDS_MAX)
-    if standbys:
-        await session.exchange(Call(BARRIER), seconds=TURN_ANSWER_SECONDS_MAX)
 
 
 def _inserts(rows: Sequence[Row]) -> Iterable[Call]:
