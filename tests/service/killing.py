@@ -23,6 +23,7 @@ from daybook.v1 import invoice_service_pb2 as service_pb
 from daybook.v1 import invoice_service_pb2_grpc as service_grpc
 from daybook.v1 import reference_data_service_pb2 as reference_pb
 from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
+from store.embedded import Embedded
 from tests.serving import DAYBOOK, free_port, wait_until_ready
 
 CALL_SECONDS = 10.0
@@ -32,22 +33,32 @@ DAY = Date(year=2026, month=4, day=1)
 
 
 class Served:
-    """One `daybook serve` on a folder of its own, started again when it was killed."""
+    """One `daybook serve` on a folder or a database of its own, started again when it was killed."""
 
-    def __init__(self, *, start: bool = True) -> None:
+    def __init__(self, *, start: bool = True, database_url: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="daybook-kills-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.target = f"127.0.0.1:{free_port()}"
+        self.dsn = database_url or Embedded(self.folder / "data").app_dsn
+        where = ("--database-url", database_url) if database_url else ("--data-dir", self.folder / "data")
+        self._command: list[str | Path] = [DAYBOOK, "serve", "--listen", self.target, *where]
         self._said = (self.folder / "said").open("ab")
         if start:
             self.start()
 
     def start(self) -> None:
-        data = self.folder / "data"
-        command: list[str | Path] = [DAYBOOK, "serve", "--listen", self.target, "--data-dir", data]
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
         environment = {**os.environ, "DAYBOOK_LOG_LEVEL": "warning"}
-        self.process = subprocess.Popen(command, stdout=self._said, stderr=self._said, env=environment)
-        wait_until_ready(self.target, self.process)
+        self.process = subprocess.Popen(self._command, stdout=self._said, stderr=self._said, env=environment)
+
+    def wait_until_ready(self) -> None:
+        try:
+            wait_until_ready(self.target, self.process)
+        except AssertionError as error:
+            raise AssertionError(self.said()) from error
 
     def kill(self, role: str) -> None:
         """SIGKILL, as the machine's own killer would do it."""
@@ -106,6 +117,7 @@ class Load:
 
     served: Served
     callers: int
+    name: str = "caller"
     acknowledged: dict[str, str] = field(default_factory=dict)
     moments: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -144,7 +156,7 @@ class Load:
         with connect(self.served.target) as channel:
             stub = service_grpc.InvoiceServiceStub(channel)
             while not self._stop.is_set():
-                key = f"caller-{number}-{count}"
+                key = f"{self.name}-{number}-{count}"
                 if self._send(stub, key, 1 + count % 7):
                     count += 1
                     self._stop.wait(PACE_SECONDS)
@@ -191,8 +203,8 @@ def content(key: str, lines: int) -> pb.InvoiceContent:
     )
 
 
-def load_reference_data(target: str) -> None:
-    data = reference_pb.ReferenceData(
+def reference_data() -> reference_pb.ReferenceData:
+    return reference_pb.ReferenceData(
         payment_terms=[
             reference_pb.PaymentTerm(
                 id="net30", name="30 days", type=reference_pb.PAYMENT_TERM_TYPE_PERIOD_BASED, days=30
@@ -204,6 +216,9 @@ def load_reference_data(target: str) -> None:
             default_payment_term_id="net30", default_legal_entity_id="de", default_tax_treatment_id="none"
         ),
     )
+
+
+def load_reference_data(target: str) -> None:
     with connect(target) as channel:
         stub = reference_grpc.ReferenceDataServiceStub(channel)
-        stub.ApplyReferenceData(reference_pb.ApplyReferenceDataRequest(data=data), timeout=30)
+        stub.ApplyReferenceData(reference_pb.ApplyReferenceDataRequest(data=reference_data()), timeout=30)

@@ -11,8 +11,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from store.embedded import Embedded
-
 from .killing import Load, Served, load_reference_data
 
 pytestmark = pytest.mark.long
@@ -95,5 +93,5 @@ def check_read_model(served: Served, load: Load) -> None:
 
 
 def rows(served: Served, query: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(Embedded(served.folder / "data").app_dsn) as connection:
+    with psycopg.connect(served.dsn) as connection:
         return connection.execute(query.encode()).fetchall()
