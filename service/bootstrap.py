@@ -30,7 +30,7 @@ from store.backup import BadBackup, NotEmpty, backup, restore
 from store.durability import NotDurable
 from store.embedded import Embedded, EmbeddedFailed, FolderTaken
 from store.log import Unavailable
-from store.migrate import WrongVersion, grants
+from store.migrate import NotTheOwner, WrongVersion, grants
 from store.migrate import migrate as migrate_log
 from store.postgres import ClockDiffers, PostgresLog, open_log
 
@@ -48,7 +48,8 @@ log_line = structlog.get_logger()
 
 READ_MODELS = (INVOICES, INVOICES_BY_ORDER)
 CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, NotDurable, ClockDiffers, Unavailable)
-CANNOT_RESTORE = (BadBackup, NotEmpty, EmbeddedFailed, WrongVersion, Unavailable, OSError)
+CANNOT_MIGRATE = (NotTheOwner, WrongVersion, Unavailable)
+CANNOT_RESTORE = (*CANNOT_MIGRATE, BadBackup, NotEmpty, EmbeddedFailed, OSError)
 HEALTH_SECONDS = 2.0  # between looks at the store
 HEALTH_ANSWER_SECONDS_MAX = 3.0
 
