@@ -16,6 +16,7 @@ from .decide import (
     UPDATABLE,
     Cancel,
     Decision,
+    Filled,
     Ingest,
     IngestedDifferently,
     MemoReference,
@@ -56,7 +57,8 @@ from .events import (
     TaxStatus,
     TaxTexts,
 )
-from .rules import Checked, Limits, Rules
+from .limits import Limits, Rules
+from .rules import Checked, check
 from .state import Invoice, Line, Settlement, Totals, evolve, fold
 from .taxes import TAX_ROWS_PER_LINE_MAX
 
@@ -74,6 +76,7 @@ __all__ = [
     "Decision",
     "DescriptionTexts",
     "Event",
+    "Filled",
     "Header",
     "HeaderTexts",
     "Ingest",
@@ -115,6 +118,7 @@ __all__ = [
     "Update",
     "VersionMoved",
     "cancel",
+    "check",
     "evolve",
     "fingerprint",
     "fold",

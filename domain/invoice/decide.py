@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from ..decision import Decided
 from ..findings import Findings, Malformed, Rule, shown
 from ..numbering import Number
 from ..refusal import Refused
@@ -66,8 +67,17 @@ UPDATABLE = ("description", "labels", "reference")
 
 
 @dataclass(frozen=True, slots=True)
+class Filled:
+    """A content with what a debit memo gives it; `taken` are the header fields that come from the memo."""
+
+    content: Content
+    taken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ingest:
     content: Content
+    filled: Filled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,7 @@ class Revise:
     content: Content
     expected_version: int = 0
     request_id: str = ""
+    filled: Filled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +104,8 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """The events of the invoice's stream, and the number that they take or give back.
-
-    No events: nothing changes.
-    """
-
-    events: tuple[Event, ...] = ()
-    claim: Number | None = None
-    release: Number | None = None
+class Decision(Decided[Event]):
+    """The events of the invoice's stream, and what they entail. No events: nothing changes."""
 
 
 NOTHING = Decision()
@@ -117,7 +121,7 @@ def ingest(
     content = command.content
     if invoice is not None:
         return _again(content, invoice, invoice_id, findings)
-    checked = _checked(content, rules, findings.copy())
+    checked = _checked(command.filled or Filled(content), rules, findings.copy())
     body = _body(checked)
     drafted = InvoiceDrafted(
         unique_identifier=content.unique_identifier,
@@ -143,11 +147,12 @@ def _again(content: Content, invoice: Invoice, invoice_id: object, findings: Fin
     )
 
 
-def _checked(content: Content, rules: Rules, findings: Findings) -> Checked:
-    checked = check(content, rules, findings)
+def _checked(filled: Filled, rules: Rules, findings: Findings) -> Checked:
+    checked = check(filled.content, rules, findings)
     if checked is None:
         raise Malformed(findings)
-    return checked
+    defaulted = (*checked.header.defaulted, *filled.taken)
+    return replace(checked, header=replace(checked.header, defaulted=defaulted)) if filled.taken else checked
 
 
 def _body(checked: Checked) -> list[Event]:
@@ -179,7 +184,9 @@ def revise(
         return NOTHING
     findings = findings.copy()
     _check_revision(command, invoice, findings)
-    checked = _checked(replace(content, status=None), rules, findings)
+    filled = command.filled or Filled(content)
+    filled = replace(filled, content=replace(filled.content, status=None))
+    checked = _checked(filled, rules, findings)
     body = _body(checked)
     revised = InvoiceRevised(
         header=checked.header,
@@ -265,7 +272,7 @@ def _check_update(command: Update, invoice: Invoice, findings: Findings) -> Refe
     said, stands = command.reference, invoice.header.reference
     if stands and (stands.kind, stands.id) == (said.kind, said.id) and stands.kind in MEMO_KINDS:
         return Reference(stands.kind, said.id, said.system, said.kind_name)  # it was looked up before
-    return check_reference(said, "change.reference", findings)
+    return check_reference(said, "change.reference", findings, known=frozenset())
 
 
 def _really_changed(command: Update, reference: Reference | None, invoice: Invoice) -> set[str]:

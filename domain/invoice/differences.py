@@ -8,6 +8,7 @@ from itertools import islice, zip_longest
 from ..money import ZERO
 from .content import AddressContent, Content, LineContent, TaxContent
 from .events import AddressGroupAssigned, Header, Status, TaxRow
+from .references import is_of_memo
 from .state import Invoice, Line
 
 DIFFERENCES_MAX = 25  # fields that a refusal names
@@ -64,6 +65,8 @@ def told_differences(content: Content, invoice: Invoice) -> str:
 def differences(content: Content, invoice: Invoice) -> Iterator[str]:
     """Paths of what differs. What was left to a default, then or now, is not told apart from the default."""
     yield from _header(content, invoice)
+    if is_of_memo(content.reference) and not content.lines:
+        return  # the rest came from the memo
     yield from _addresses(content, invoice)
     if len(content.lines) != len(invoice.lines):
         yield "invoice.lines"
@@ -93,7 +96,7 @@ def _header(content: Content, invoice: Invoice) -> Iterator[str]:
             yield f"invoice.{name}"
     if invoice.texts is not None:
         yield from _part("invoice", _HEADER_TEXTS, content, invoice.texts)
-    if content.currency_code != header.currency:
+    if content.currency_code != ("" if "currency_code" in header.defaulted else header.currency):
         yield "invoice.currency_code"
     if dict(content.labels) != header.labels:
         yield "invoice.labels"
