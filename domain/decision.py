@@ -21,7 +21,7 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class Decided(Generic[E]):
-    """The events of the stream asked about, the number that they take or give back, and what else they entail.
+    """The events of the stream asked about, the number that they take or give back, what else they entail.
 
     No events: nothing changes.
     """

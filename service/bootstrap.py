@@ -14,12 +14,14 @@ from typing import Any
 
 import structlog
 
+from daybook.v1 import debit_memo_service_pb2_grpc as debit_memo_grpc
 from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from daybook.v1 import invoice_service_pb2_grpc as invoice_grpc
 from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
 from domain.invoice import Limits
 from projections.caught_up import Tidings
 from projections.checkpoint import prepare
+from projections.debit_memos import DEBIT_MEMOS
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
 from projections.pool import pool
@@ -36,6 +38,7 @@ from store.postgres import ClockDiffers, PostgresLog, open_log
 
 from .calls import Callers
 from .config import Config, local_user
+from .debit_memos import DebitMemos
 from .invoices import Invoices
 from .queries import Queries
 from .reference_data import ReferenceDataServicer
@@ -46,7 +49,7 @@ from .transact import Book
 
 log_line = structlog.get_logger()
 
-READ_MODELS = (INVOICES, INVOICES_BY_ORDER)
+READ_MODELS = (INVOICES, INVOICES_BY_ORDER, DEBIT_MEMOS)
 CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, NotDurable, ClockDiffers, Unavailable)
 CANNOT_MIGRATE = (NotTheOwner, WrongVersion, Unavailable)
 CANNOT_RESTORE = (*CANNOT_MIGRATE, BadBackup, NotEmpty, EmbeddedFailed, OSError)
@@ -135,11 +138,13 @@ def assemble(config: Config, log: PostgresLog, snapshot: Snapshot, reader: Reade
     callers = Callers(local_user(), proven=bool(config.client_ca))
     book = Book(log, snapshot, now, Limits(lines_max=config.lines_max))
     invoices = Invoices(book, callers)
+    memos = DebitMemos(book, callers, reader)
     queries = Queries(reader, snapshot, log.identity, now)
     reference_data = ReferenceDataServicer(log, snapshot, callers)
     services: dict[str, Register] = {
         "InvoiceService": partial(invoice_grpc.add_InvoiceServiceServicer_to_server, invoices),
         "InvoiceQueryService": partial(query_grpc.add_InvoiceQueryServiceServicer_to_server, queries),
+        "DebitMemoService": partial(debit_memo_grpc.add_DebitMemoServiceServicer_to_server, memos),
         "ReferenceDataService": partial(
             reference_grpc.add_ReferenceDataServiceServicer_to_server, reference_data
         ),

@@ -12,7 +12,7 @@ import grpc
 from daybook.v1 import invoice_pb2 as pb
 from daybook.v1 import invoice_service_pb2 as service_pb
 from daybook.v1 import invoice_service_pb2_grpc as service_grpc
-from domain import identity, invoice
+from domain import billing, identity, invoice
 from domain.findings import Finding, Findings, Malformed
 
 from . import positions
@@ -51,9 +51,10 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         try:
             outcome = await self._book.transact(
                 invoice_id,
-                lambda state, rules: invoice.ingest(command, state, invoice_id, rules, findings.copy()),
+                lambda state, rules: billing.ingest(command, state, invoice_id, rules, findings.copy()),
                 meta,
                 deadline(context),
+                memos=billing.named(content),
                 presumed_new=True,
                 dry_run=request.validate_only,
             )
@@ -66,9 +67,9 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         return self._ingested(request, invoice_id, outcome)
 
     def _ingested(
-        self, request: service_pb.IngestInvoiceRequest, invoice_id: UUID, outcome: Outcome
+        self, request: service_pb.IngestInvoiceRequest, invoice_id: UUID, outcome: Outcome[invoice.Invoice]
     ) -> service_pb.IngestInvoiceResponse:
-        state = outcome.invoice
+        state = outcome.state
         first = outcome.history.recorded[: state.size]
         position = first[-1].position if first else outcome.position
         assert state.first_totals is not None
@@ -100,11 +101,12 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         try:
             outcome = await self._book.transact(
                 invoice_id,
-                lambda state, rules: invoice.revise(
+                lambda state, rules: billing.revise(
                     command, there(state, key), invoice_id, rules, findings.copy()
                 ),
                 meta,
                 until,
+                memos=billing.named(command.content),
                 dry_run=request.validate_only,
             )
         except Malformed as malformed:
@@ -179,14 +181,19 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         return positions.token(self._book.log.identity, position)
 
     def _invoice(
-        self, invoice_id: UUID, outcome: Outcome, view: pb.InvoiceView.ValueType, *, dry_run: bool = False
+        self,
+        invoice_id: UUID,
+        outcome: Outcome[invoice.Invoice],
+        view: pb.InvoiceView.ValueType,
+        *,
+        dry_run: bool = False,
     ) -> pb.Invoice:
         default = pb.INVOICE_VIEW_FULL if dry_run else pb.INVOICE_VIEW_BASIC
         before = outcome.history.recorded
         return write_invoice(
             invoice_id,
-            outcome.invoice,
-            self._position(outcome.invoice.reference_position),
+            outcome.state,
+            self._position(outcome.state.reference_position),
             created=before[0].recorded if before else outcome.recorded,
             updated=outcome.recorded or before[-1].recorded,
             full=(view or default) == pb.INVOICE_VIEW_FULL,

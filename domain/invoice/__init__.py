@@ -58,6 +58,7 @@ from .events import (
     TaxTexts,
 )
 from .limits import Limits, Rules
+from .references import is_of_memo
 from .rules import Checked, check
 from .state import Invoice, Line, Settlement, Totals, evolve, fold
 from .taxes import TAX_ROWS_PER_LINE_MAX
@@ -123,6 +124,7 @@ __all__ = [
     "fingerprint",
     "fold",
     "ingest",
+    "is_of_memo",
     "revise",
     "update",
 ]

@@ -24,8 +24,9 @@ from .events import (
     Reference,
     Status,
 )
+from .limits import Rules
 from .references import MEMO_KINDS, check_reference
-from .rules import Checked, Rules, check
+from .rules import Checked, check
 from .state import Invoice
 
 # Refusals
@@ -120,7 +121,7 @@ def ingest(
     """Says it once: the same content again decides nothing, other content under the same key is refused."""
     content = command.content
     if invoice is not None:
-        return _again(content, invoice, invoice_id, findings)
+        return _again(command, invoice, invoice_id, findings)
     checked = _checked(command.filled or Filled(content), rules, findings.copy())
     body = _body(checked)
     drafted = InvoiceDrafted(
@@ -135,15 +136,16 @@ def ingest(
     return Decision((drafted, *body), claim=_number(checked.header))
 
 
-def _again(content: Content, invoice: Invoice, invoice_id: object, findings: Findings) -> Decision:
+def _again(command: Ingest, invoice: Invoice, invoice_id: object, findings: Findings) -> Decision:
     if findings:
         raise Malformed(findings)
+    content = command.content
     if fingerprint(content) in (invoice.first_fingerprint, invoice.fingerprint):
         return NOTHING
     raise IngestedDifferently(
         unique_identifier=shown(content.unique_identifier),
         invoice_id=invoice_id,
-        fields=told_differences(content, invoice),
+        fields=told_differences(command.filled.content if command.filled else content, invoice),
     )
 
 

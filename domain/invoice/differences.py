@@ -52,6 +52,7 @@ _TAX = ("transaction_number", "amount", "rate", "name", "code", "effective_date"
 _REFERENCE = ("kind", "id", "system", "kind_name")
 _LINE_REFERENCE = (*_REFERENCE, "order_id")
 _SOURCE = ("system", "id")
+_FROM_MEMO = frozenset(f"invoice.{name}" for name in (*_ADDRESSES, "account_name"))
 
 
 def told_differences(content: Content, invoice: Invoice) -> str:
@@ -64,9 +65,10 @@ def told_differences(content: Content, invoice: Invoice) -> str:
 
 def differences(content: Content, invoice: Invoice) -> Iterator[str]:
     """Paths of what differs. What was left to a default, then or now, is not told apart from the default."""
-    yield from _header(content, invoice)
     if is_of_memo(content.reference) and not content.lines:
-        return  # the rest came from the memo
+        yield from (path for path in _header(content, invoice) if path not in _FROM_MEMO)
+        return
+    yield from _header(content, invoice)
     yield from _addresses(content, invoice)
     if len(content.lines) != len(invoice.lines):
         yield "invoice.lines"

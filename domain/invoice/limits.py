@@ -1,4 +1,4 @@
-"""What the rules are checked against: reference data, the instant, the operator's limits, memos of this book."""
+"""What the rules rest on: reference data, the instant, the operator's limits, memos of this book."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from .ingest import Job, ingest
 from .invoice_verbs import Conditions
+from .memo_verbs import NamedMemo
+from .memos import create, post
 from .options import Author, Named, Service, Shape, Stop
 from .reading import list_, order, show
 from .reference import apply
@@ -22,6 +24,7 @@ from .reference import apply
 SAMPLES = Path(__file__).parents[2] / "samples"
 ORDER = "SO-2026-00417"
 INVOICE = Named(key="nl-de:2026-0467")
+MEMO, MEMO_ORDER = NamedMemo("nl-de:DM-2026-0007"), "SO-2026-00533"
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
 LOG_SHOWN = 2000  # characters
@@ -51,10 +54,23 @@ def ask(service: Service) -> None:
         raise Stop("a sample was refused", done.status)
     step(f"daybook order {ORDER}")
     order(service, table, ORDER, None, done.position)
+    charge_later(service, author, table)
     step("daybook list --label region=apac")
     list_(service, table, Conditions(label=["region=apac"]), None, done.position)
     step(f"daybook show --key {INVOICE.key}")
     show(service, table, INVOICE, done.position)
+
+
+def charge_later(service: Service, author: Author, table: Shape) -> None:
+    """What was charged too little, by a debit memo that becomes one invoice."""
+    step("daybook memo create samples/memos/memo.yaml")
+    create(service, author, table, str(SAMPLES / "memos/memo.yaml"), "", dry_run=False)
+    step(f"daybook memo post {MEMO.memo}")
+    post(service, author, table, MEMO)
+    step("daybook ingest samples/memos/invoice.yaml")
+    done = ingest(service, author, table, Job((str(SAMPLES / "memos/invoice.yaml"),)))
+    step(f"daybook order {MEMO_ORDER}")
+    order(service, table, MEMO_ORDER, None, done.position)
 
 
 def step(what: str) -> None:
