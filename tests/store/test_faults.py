@@ -248,6 +248,44 @@ async def test_what_is_in_a_batch_at_its_deadline_has_an_unknown_outcome_and_is_
     assert_whole(await everything(postgres_log))
 
 
+async def test_who_waits_behind_a_doubt_hears_so_before_it_is_settled(
+    database: Database, proxy: Proxy, remote: PostgresLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.writer.AWAY_SECONDS_MAX", 0.3)
+    await remote.append([new()], META)
+    write = new(2)
+    async with await psycopg.AsyncConnection.connect(database.admin_dsn) as other:
+        await other.execute("LOCK TABLE daybook.events IN SHARE MODE")
+        doubtful = asyncio.create_task(remote.append([write], META))
+        await asyncio.sleep(0.3)
+        waiting = asyncio.create_task(remote.append([new()], META))
+        proxy.refusing = True
+        proxy.cut()
+        with pytest.raises(Unavailable):
+            await waiting
+        assert not doubtful.done()
+        proxy.refusing = False
+    position = (await doubtful).position
+    assert (await remote.read(write.stream)).position == position
+    assert len(await everything(remote)) == 3
+
+
+async def test_health_of_the_log_turns_when_nothing_can_be_written_and_back(
+    database: Database, postgres_log: PostgresLog
+) -> None:
+    await postgres_log.check(5)
+    with psycopg.connect(database.admin_dsn, autocommit=True) as admin:
+        admin.execute("ALTER TABLE daybook.events ADD CONSTRAINT full_disk CHECK (false) NOT VALID")
+        with pytest.raises(Unavailable):
+            await postgres_log.append([new()], META)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await postgres_log.check(5)
+        admin.execute("ALTER TABLE daybook.events DROP CONSTRAINT full_disk")
+    await postgres_log.check(5)
+    assert await postgres_log.head() == 0
+
+
 async def test_a_cancelled_caller_never_cancels_its_commit(
     database: Database, postgres_log: PostgresLog
 ) -> None:
