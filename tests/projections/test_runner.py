@@ -18,6 +18,7 @@ from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
 from projections.pool import pool
 from projections.projection import Connection, Projection
+from projections.runner import Runner
 from store.log import OutcomeUnknown, Recorded, Unavailable, Write
 from tests.postgres import Database
 
@@ -272,6 +273,26 @@ async def test_the_log_is_read_once_for_all_read_models(book: Book) -> None:
     await book.caught_up(30)
     assert set(reads) == set(range(1, 61))
     assert len(reads) <= 60 + 2 * 3  # an append that the end of a batch cuts is read again
+
+
+async def test_a_database_that_takes_no_writes_for_a_while_is_waited_for(book: Book) -> None:
+    name = book.database.app_dsn.rpartition("dbname=")[2]
+    cut = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+    position = await book.write(uuid4(), 0, *draft())
+    await execute(book.database.admin_dsn, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await execute(book.database.admin_dsn, cut)
+    async with book.running() as runner:
+        await until(lambda: troubled(runner, "read-only"))
+        assert all(each.trouble is None for each in await standings(book.pool))
+        writing = book.database.admin_dsn + " options='-c default_transaction_read_only=off'"
+        await execute(writing, f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        await execute(book.database.admin_dsn, cut)
+        await book.seen(position)
+
+
+async def troubled(runner: Runner, because: str) -> bool:
+    return all(because in each.error for each in runner.progress)
 
 
 @pytest.mark.long
