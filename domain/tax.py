@@ -1,4 +1,4 @@
-"""What a tax engine is: it is asked about all of an invoice's lines that it is to work out, and answers with rows.
+"""What a tax engine is: it is asked about all its lines of an invoice at once, and answers with rows.
 
 The rate-table engine is here and pure. Engines elsewhere are called by the service, and answer the same.
 """
@@ -134,7 +134,9 @@ def estimate(request: Request, rates: RateTable) -> Answer:
     """The rate-table engine: every matching rate makes a row, in order; no match, no tax."""
     currency = CURRENCIES[request.currency]
     lines = tuple(
-        EstimatedLine(line.number, line.tax_code, rows(line.amount, _matching(line, request, rates), currency))
+        EstimatedLine(
+            line.number, line.tax_code, rows(line.amount, _matching(line, request, rates), currency)
+        )
         for line in request.lines
     )
     return Answer(RATE_TABLE_VERSION, lines)

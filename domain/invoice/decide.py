@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..findings import Findings, Malformed, Rule, shown
+from ..money import ZERO
 from ..numbering import Number
 from ..refusal import Refused
 from ..texts import check_free_text, check_labels, check_text
 from .content import Content, ReferenceContent, fingerprint
 from .differences import told_differences
+from .estimates import EngineFailed, Subject, by_rate_tables, estimated, failed, work
 from .events import (
     DescriptionTexts,
     Event,
@@ -22,6 +24,7 @@ from .events import (
     InvoiceUpdated,
     Reference,
     Status,
+    TaxEstimationRequested,
 )
 from .references import MEMO_KINDS, check_reference
 from .rules import Checked, Rules, check
@@ -68,6 +71,7 @@ UPDATABLE = ("description", "labels", "reference")
 @dataclass(frozen=True, slots=True)
 class Ingest:
     content: Content
+    defer_tax: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class Revise:
     content: Content
     expected_version: int = 0
     request_id: str = ""
+    defer_tax: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ def ingest(
     if invoice is not None:
         return _again(content, invoice, invoice_id, findings)
     checked = _checked(content, rules, findings.copy())
-    body = _body(checked)
+    body = _body(checked, invoice_id, rules, command.defer_tax)
     drafted = InvoiceDrafted(
         unique_identifier=content.unique_identifier,
         header=checked.header,
@@ -150,11 +155,29 @@ def _checked(content: Content, rules: Rules, findings: Findings) -> Checked:
     return checked
 
 
-def _body(checked: Checked) -> list[Event]:
+def _body(checked: Checked, invoice_id: object, rules: Rules, defer_tax: bool) -> list[Event]:
     posted: list[Event] = []
     if checked.posted_date is not None:
         posted.append(InvoicePosted(checked.header.invoice_number, checked.posted_date, imported=True))
-    return [*checked.addresses, *checked.lines, *checked.taxes, *posted]
+    tax: list[Event] = []
+    if checked.header.should_calculate_tax:
+        tax = [TaxEstimationRequested()] if defer_tax else _tax(checked, invoice_id, rules)
+    return [*checked.addresses, *checked.lines, *checked.taxes, *tax, *posted]
+
+
+def _tax(checked: Checked, invoice_id: object, rules: Rules) -> list[Event]:
+    """The tax that this book can work out by itself; nothing where an engine elsewhere must be asked."""
+    subject = Subject(checked.header, {each.group: each for each in checked.addresses}, checked.lines)
+    effective, position = checked.header.invoice_date, rules.reference.position
+    try:
+        to_do = work(subject, invoice_id, rules.reference, checked.today)
+        if not to_do.only_rate_tables:
+            return []
+        brought = {each.line: sum((row.amount for row in each.rows), ZERO) for each in checked.taxes}
+        answers = by_rate_tables(to_do.asked, rules.reference.rate_table)
+        return estimated(to_do, answers, checked.lines, brought)
+    except EngineFailed as failure:
+        return [failed(failure, effective, position)]
 
 
 def _number(header: Header) -> Number | None:
@@ -180,7 +203,7 @@ def revise(
     findings = findings.copy()
     _check_revision(command, invoice, findings)
     checked = _checked(replace(content, status=None), rules, findings)
-    body = _body(checked)
+    body = _body(checked, invoice_id, rules, command.defer_tax)
     revised = InvoiceRevised(
         header=checked.header,
         fingerprint=said,

@@ -69,7 +69,7 @@ class EngineType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TaxEngine:
-    """Who works taxes out: the tax rates of this book, or a program elsewhere that speaks `daybook.tax.v1`."""
+    """Who works taxes out: the tax rates of this book, or a program elsewhere."""
 
     id: str
     name: str

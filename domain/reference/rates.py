@@ -1,4 +1,4 @@
-"""The tax rates of a book, so arranged that those which match a line are found without looking at the others."""
+"""The tax rates of a book, arranged so that those of a line are found without looking at the others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _order = attrgetter("order")
 
 
 class RateTable:
-    """All rates; never changed, only followed by the next. What is asked for is arranged when it is asked for first."""
+    """All rates; never changed, only followed by the next. A place is arranged when it is first asked for."""
 
     __slots__ = ("_arranged", "_at", "_rates")
 
@@ -84,9 +84,7 @@ class RateTable:
         kept = {place: by for place, by in self._arranged.items() if place not in gone and place not in new}
         return RateTable(rates, at, kept)
 
-    def matching(
-        self, tax_code: str, country: str, criteria: Criteria, day: date
-    ) -> list[Rated]:
+    def matching(self, tax_code: str, country: str, criteria: Criteria, day: date) -> list[Rated]:
         """The rates for a line, in the order in which they apply. A blank tax code or country has none."""
         place = tax_code, country
         arranged = self._arranged.get(place)

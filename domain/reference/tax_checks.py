@@ -61,12 +61,14 @@ def check_rate(rate: TaxRate, path: str, findings: Findings) -> None:
     if (rate.percentage is None) == (rate.flat_amount is None):
         findings.add(f"{path}.percentage", Rule.PERCENT_OR_FLAT)
     if rate.percentage is not None and abs(rate.percentage) > PERCENT_MOST:
-        facts = {"least": -PERCENT_MOST, "most": PERCENT_MOST, "value": rate.percentage}
-        findings.add(f"{path}.percentage", Rule.OUT_OF_RANGE, **facts)
+        _out_of_range(f"{path}.percentage", PERCENT_MOST, rate.percentage, findings)
     if rate.priority is not None and abs(rate.priority) > PRIORITY_MOST:
-        facts = {"least": -PRIORITY_MOST, "most": PRIORITY_MOST, "value": rate.priority}
-        findings.add(f"{path}.priority", Rule.OUT_OF_RANGE, **facts)
+        _out_of_range(f"{path}.priority", PRIORITY_MOST, rate.priority, findings)
     _check_dates(rate, path, findings)
+
+
+def _out_of_range(path: str, most: Decimal | int, value: Decimal | int, findings: Findings) -> None:
+    findings.add(path, Rule.OUT_OF_RANGE, least=-most, most=most, value=value)
 
 
 def _check_dates(rate: TaxRate, path: str, findings: Findings) -> None:
