@@ -1,8 +1,8 @@
 """An invoice's summary: all but its lines and addresses, as a fold of its events; enough to fold on from.
 
 Events that leave the lines alone are folded on the summary. Those that begin the lines anew come in one
-append with them. An estimate of the tax that comes later changes lines that are not at hand: it is kept as `late`,
-for the read model that has them.
+append with them. An estimate of the tax that comes later changes lines that are not at hand: it is kept as
+`late`, for the read model that has them.
 """
 
 from __future__ import annotations
