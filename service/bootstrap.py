@@ -36,12 +36,14 @@ from store.postgres import ClockDiffers, PostgresLog, open_log
 
 from .calls import Callers
 from .config import Config, local_user
+from .estimator import Estimator
 from .invoices import Invoices
 from .queries import Queries
 from .reference_data import ReferenceDataServicer
 from .server import Register, Server, build
 from .snapshot import Snapshot
 from .supervisor import CannotStart, looked_after, port_held
+from .tax_remote import Engines
 from .transact import Book
 
 log_line = structlog.get_logger()
@@ -87,9 +89,11 @@ async def working(config: Config) -> AsyncIterator[Server]:
         await prepare(connections, READ_MODELS)
         snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
         await snapshot.refresh()
-        server = assemble(config, log, snapshot, Reader(connections, tidings))
-        async with doing(snapshot.follow()), serving(server), doing(watch(log, server)):
-            yield server
+        book = Book(log, snapshot, now, Limits(lines_max=config.lines_max))
+        async with estimating(book) as estimator:
+            server = assemble(config, book, estimator, Reader(connections, tidings))
+            async with doing(snapshot.follow()), serving(server), doing(watch(log, server)):
+                yield server
 
 
 @contextlib.asynccontextmanager
@@ -130,10 +134,20 @@ async def doing(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             await task
 
 
-def assemble(config: Config, log: PostgresLog, snapshot: Snapshot, reader: Reader) -> Server:
+@contextlib.asynccontextmanager
+async def estimating(book: Book) -> AsyncIterator[Estimator]:
+    """Asks tax engines; what is under way at the end is left to another process."""
+    estimator = Estimator(book, Engines())
+    try:
+        yield estimator
+    finally:
+        await estimator.close()
+
+
+def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader) -> Server:
+    log, snapshot = book.log, book.snapshot
     callers = Callers(local_user(), proven=bool(config.client_ca))
-    book = Book(log, snapshot, now, Limits(lines_max=config.lines_max))
-    invoices = Invoices(book, callers)
+    invoices = Invoices(book, estimator, callers)
     queries = Queries(reader, snapshot, log.identity, now)
     reference_data = ReferenceDataServicer(log, snapshot, callers)
     services: dict[str, Register] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -29,6 +29,12 @@ class Outcome:
     history: History  # as it was before
     recorded: datetime | None  # when this command's events were written; None where none were
     position: int  # of what was written; of the newest event where nothing was
+
+    def followed_by(self, later: Outcome) -> Outcome:
+        """Both as one, for whoever asked for the first and got the second with it."""
+        if later.recorded is None:
+            return replace(self, invoice=later.invoice)
+        return replace(later, history=self.history)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,18 @@ from ..refusal import Refused
 from ..texts import check_free_text, check_labels, check_text
 from .content import Content, ReferenceContent, fingerprint
 from .differences import told_differences
-from .estimates import EngineFailed, Subject, by_rate_tables, estimated, failed, work
+from .estimates import (
+    NOTHING_SAID,
+    EngineFailed,
+    Estimate,
+    Said,
+    Subject,
+    by_rate_tables,
+    conclude,
+    estimated,
+    failed,
+    work,
+)
 from .events import (
     DescriptionTexts,
     Event,
@@ -305,6 +316,29 @@ def _refuse_reference(invoice: Invoice, invoice_id: object, reference: Reference
         raise ReferenceOfDraft(invoice_id=invoice_id, status=invoice.status.lower())
     if any(each and each.kind in MEMO_KINDS for each in (reference, invoice.header.reference)):
         raise MemoReference()
+
+
+def estimate(
+    command: Estimate, invoice: Invoice | None, invoice_id: object, rules: Rules, said: Said = NOTHING_SAID
+) -> Decision:
+    """Works the tax of a draft out, whole or not at all; AskAgain where engines elsewhere must be asked."""
+    _expect_draft(invoice, invoice_id, "estimated")
+    assert invoice is not None
+    return Decision(conclude(command, invoice, invoice_id, rules, said))
+
+
+def request_tax(invoice: Invoice | None, invoice_id: object) -> Decision:
+    """Leaves the tax of a draft to the background."""
+    _expect_draft(invoice, invoice_id, "estimated")
+    assert invoice is not None
+    return NOTHING if invoice.tax_asked else Decision((TaxEstimationRequested(),))
+
+
+def _expect_draft(invoice: Invoice | None, invoice_id: object, verb: str) -> None:
+    if invoice is None:
+        raise NotFound(key=invoice_id)
+    if invoice.status is not Status.DRAFT:
+        raise NotDraft(invoice_id=invoice_id, status=invoice.status.lower(), verb=verb)
 
 
 def cancel(command: Cancel, invoice: Invoice | None, invoice_id: object) -> Decision:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -21,11 +21,14 @@ from .events import (
     Event,
     Header,
     LineAdded,
+    Status,
+    TaxEngineCalled,
     TaxEstimated,
     TaxEstimationFailed,
     TaxSkipped,
     TaxStatus,
 )
+from .rules import Rules
 from .state import Invoice
 from .taxes import TAX_ROWS_PER_LINE_MAX
 
@@ -100,6 +103,7 @@ def work(
     reference: ReferenceData,
     today: date,
     effective_date: date | None = None,
+    purpose: str = "estimate",
 ) -> Work:
     """What to ask. Raises EngineFailed where a taxable line has no engine that could be asked."""
     header = subject.header
@@ -120,7 +124,7 @@ def work(
         engine = _engine(engine_id, lines[0], reference)
         request = tax.Request(
             engine_id=engine_id,
-            document_code=document_code(invoice_id, "estimate", engine_id),
+            document_code=document_code(invoice_id, purpose, engine_id),
             transaction_type=kind,
             transaction_date=today,
             effective_date=effective,
@@ -250,9 +254,9 @@ def _check_total(
         raise EngineFailed(engine_id, FailureCode.TOO_LARGE, because)
 
 
-def differing(state: Invoice, work: Work, answers: Sequence[Answered]) -> tuple[Work, tuple[Answered, ...]]:
+def differing(state: Invoice, work: Work, answers: Sequence[Answered]) -> tuple[Work, list[Answered]]:
     """What of an estimation says otherwise than the invoice has it."""
-    new = tuple(each for each in answers if not _stands(state, work, each))
+    new = [each for each in answers if not _stands(state, work, each)]
     skipped = tuple(n for n in work.skipped if state.lines[n - 1].tax_status is TaxStatus.PENDING)
     return replace(work, skipped=skipped), new
 
@@ -277,3 +281,105 @@ def failed(failure: EngineFailed, effective_date: date, reference_position: int)
         effective_date=effective_date,
         reference_position=reference_position,
     )
+
+
+# What is asked of a draft
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Works the tax out. Another date or other rates than the book's are for a dry run."""
+
+    effective_date: date | None = None
+    rates: RateTable | None = None
+
+    @property
+    def purpose(self) -> str:
+        return "estimate" if self.effective_date is None and self.rates is None else "what-if"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What engines elsewhere have said, by their ids, and the calls that it took."""
+
+    answers: Mapping[str, tuple[tax.Request, tax.Answer | EngineFailed]] = field(default_factory=dict)
+    calls: tuple[TaxEngineCalled, ...] = ()
+
+
+NOTHING_SAID = Said()
+
+
+class AskAgain(Exception):
+    """Engines elsewhere have not been asked yet, or not what would have to be asked now."""
+
+    def __init__(self, asked: tuple[Asked, ...]) -> None:
+        super().__init__(f"{len(asked)} engines to ask")
+        self.asked = asked
+
+
+def conclude(
+    command: Estimate, state: Invoice, invoice_id: object, rules: Rules, said: Said
+) -> tuple[Event, ...]:
+    """What the answers make of the draft. Raises AskAgain where one is missing."""
+    effective = command.effective_date or state.header.invoice_date
+    try:
+        events = _concluded(command, state, invoice_id, rules, said)
+    except EngineFailed as failure:
+        new = failed(failure, effective, rules.reference.position)
+        stands = state.tax_failure is not None and _same_failure(state.tax_failure, new)
+        events = [] if stands and not said.calls else [new]
+    return (*said.calls, *events)
+
+
+def _concluded(
+    command: Estimate, state: Invoice, invoice_id: object, rules: Rules, said: Said
+) -> list[Event]:
+    reference = rules.reference
+    lines = [line.added for line in state.lines]
+    today = reference.today(state.header.legal_entity_id, rules.now)
+    subject = Subject(state.header, state.addresses, lines)
+    to_do = work(subject, invoice_id, reference, today, command.effective_date, command.purpose)
+    rates = reference.rate_table if command.rates is None else command.rates
+    elsewhere = _answers(to_do, said)
+    answers = [*by_rate_tables(to_do.asked, rates), *elsewhere]
+    if not state.tax_asked:
+        to_do, answers = differing(state, to_do, answers)
+        if not answers and not to_do.skipped:
+            return []
+    return estimated(to_do, answers, lines, {line.added.number: line.tax for line in state.lines})
+
+
+def _answers(to_do: Work, said: Said) -> list[Answered]:
+    elsewhere = tuple(each for each in to_do.asked if each.engine.type is EngineType.REMOTE)
+    found = [said.answers.get(each.engine.id) for each in elsewhere]
+    if any(each is None or each[0] != asked.request for asked, each in zip(elsewhere, found, strict=True)):
+        raise AskAgain(elsewhere)
+    answers: list[Answered] = []
+    for asked, each in zip(elsewhere, found, strict=True):
+        assert each is not None
+        if isinstance(each[1], EngineFailed):
+            raise each[1]
+        check_answer(asked, each[1], to_do.currency)
+        answers.append(Answered(asked, each[1]))
+    return answers
+
+
+def _same_failure(one: TaxEstimationFailed, other: TaxEstimationFailed) -> bool:
+    return (one.engine_id, one.code, one.because) == (other.engine_id, other.code, other.because)
+
+
+class TaxOutcome(StrEnum):
+    """What became of the tax that was asked for."""
+
+    NOT_REQUESTED = "NOT_REQUESTED"
+    PENDING = "PENDING"
+    ESTIMATED = "ESTIMATED"
+    FAILED = "FAILED"
+
+
+def tax_outcome(state: Invoice) -> TaxOutcome:
+    if state.tax_asked and state.status is Status.DRAFT:
+        return TaxOutcome.FAILED if state.tax_failure else TaxOutcome.PENDING
+    asked_once = state.header.should_calculate_tax or any(line.estimate for line in state.lines)
+    done = asked_once and state.tax_status is TaxStatus.ESTIMATED
+    return TaxOutcome.ESTIMATED if done else TaxOutcome.NOT_REQUESTED

@@ -43,6 +43,7 @@ from .events import (
 )
 from .rates import Rated, RateTable, table
 from .state import At, ReferenceData, fold, zone
+from .tax_checks import check_rates
 
 __all__ = [
     "ENTRIES_MAX",
@@ -82,6 +83,7 @@ __all__ = [
     "TaxTreatment",
     "TaxTreatmentSet",
     "TreatmentItem",
+    "check_rates",
     "fold",
     "id_of",
     "kind_of",

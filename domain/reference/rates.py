@@ -68,6 +68,10 @@ class RateTable:
     def get(self, rate_id: str) -> Rated | None:
         return self._rates.get(rate_id)
 
+    def by_age(self) -> list[TaxRate]:
+        """All rates, as they were first recorded."""
+        return [rated.rate for rated in sorted(self._rates.values(), key=attrgetter("age"))]
+
     def changed(self, changes: Mapping[str, Rated | None]) -> RateTable:
         """The table after these rates were set or, None, removed; this one stays."""
         rates, at = dict(self._rates), dict(self._at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 
 from ..dates import check_date
@@ -16,6 +17,7 @@ ITEMS_MAX = 1_000  # products of one treatment
 TIMEOUT_MS_MAX = 60_000
 PERCENT_MOST = Decimal(1000)
 PRIORITY_MOST = 1_000_000
+RATES_MAX = 10_000  # of one question what if
 
 _COUNTRY = re.compile(r"[A-Z]{2}").fullmatch
 _ENDPOINT = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}").fullmatch
@@ -65,6 +67,21 @@ def check_rate(rate: TaxRate, path: str, findings: Findings) -> None:
     if rate.priority is not None and abs(rate.priority) > PRIORITY_MOST:
         _out_of_range(f"{path}.priority", PRIORITY_MOST, rate.priority, findings)
     _check_dates(rate, path, findings)
+
+
+def check_rates(rates: Sequence[TaxRate], path: str, findings: Findings) -> None:
+    """Rates that stand for themselves, whether or not the book has what they name."""
+    if len(rates) > RATES_MAX:
+        findings.add(path, Rule.TOO_MANY, limit=RATES_MAX, count=len(rates))
+        return
+    first: dict[str, str] = {}
+    for index, rate in enumerate(rates):
+        at = f"{path}[{index}]"
+        check_required(rate.id, f"{at}.id", findings)
+        check_required(rate.name, f"{at}.name", findings)
+        check_rate(rate, at, findings)
+        if (stands := first.setdefault(rate.id, at)) is not at:
+            findings.add(f"{at}.id", Rule.DUPLICATE, value=shown(rate.id), first=f"{stands}.id")
 
 
 def _out_of_range(path: str, most: Decimal | int, value: Decimal | int, findings: Findings) -> None:
