@@ -16,6 +16,7 @@ from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
 from daybook.v1.invoice_service_pb2 import IngestInvoiceRequest, InvoiceKey, InvoiceNumber
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceStub
+from daybook.v1.unfinished_work_service_pb2_grpc import UnfinishedWorkServiceStub
 
 from .faults import Misspoken
 from .files import read_one
@@ -33,6 +34,7 @@ class Remote:
         self.invoices = InvoiceServiceStub(channel)
         self.queries = InvoiceQueryServiceStub(channel)
         self.reference = ReferenceDataServiceStub(channel)
+        self.unfinished = UnfinishedWorkServiceStub(channel)
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from google.type.decimal_pb2 import Decimal as WireDecimal
 
 from daybook.tax.v1 import tax_engine_service_pb2 as pb
 from domain import invoice, money, tax
-from domain.findings import Findings
+from domain.findings import Findings, Malformed
 from domain.texts import TEXT_MAX, check_text
 
-from .values import EnumTable, write_date, write_decimal
+from .values import EnumTable, read_date, read_decimal, write_date, write_decimal
 
 TRANSACTION_TYPES = EnumTable(pb.TransactionType, tax.TransactionType, "TRANSACTION_TYPE")
 METHOD = "/daybook.tax.v1.TaxEngineService/CalculateTax"
@@ -138,3 +138,67 @@ class _Reader:
         for finding in findings:
             self.nonsense(f"{at}: {finding}")
         return value
+
+
+# The other side, for the engine that comes with the house
+
+
+def read_request(message: pb.CalculateTaxRequest) -> tax.Request:
+    findings = Findings()
+    effective = read_date(message.effective_date, "effective_date", findings)
+    transaction = read_date(message.transaction_date, "transaction_date", findings)
+    lines = tuple(_read_line(each, f"lines[{n}]", findings) for n, each in enumerate(message.lines))
+    kind = TRANSACTION_TYPES.read(message.transaction_type, "transaction_type", findings)
+    if findings or effective is None or transaction is None:
+        raise Malformed(findings)
+    return tax.Request(
+        engine_id="",
+        document_code=message.document_code,
+        transaction_type=cast(tax.TransactionType, kind or tax.TransactionType.DEBIT),
+        transaction_date=transaction,
+        effective_date=effective,
+        currency=message.currency_code,
+        legal_entity_id=message.legal_entity_id,
+        account_id=message.account_id,
+        seller_code=message.seller_code,
+        lines=lines,
+    )
+
+
+def _read_line(message: pb.TaxLine, path: str, findings: Findings) -> tax.Line:
+    said = (message.amount, message.quantity, message.unit_price)
+    names = ("amount", "quantity", "unit_price")
+    read = (read_decimal(each, f"{path}.{name}", findings) for name, each in zip(names, said, strict=True))
+    amount, quantity, unit_price = (each or money.ZERO for each in read)
+    addresses = message.addresses
+    return tax.Line(
+        number=message.line_number,
+        amount=amount,
+        quantity=quantity,
+        unit_price=unit_price,
+        tax_code=message.tax_code,
+        product_code=message.product_code,
+        product_id=message.product_id,
+        name=message.description,
+        ship_to=tax.Place(state=addresses.ship_to.state, country=addresses.ship_to.country),
+        bill_to=tax.Place(state=addresses.bill_to.state, country=addresses.bill_to.country),
+    )
+
+
+def write_answer(request: tax.Request, answer: tax.Answer) -> pb.CalculateTaxResponse:
+    return pb.CalculateTaxResponse(
+        document_code=request.document_code,
+        currency_code=request.currency,
+        engine_version=answer.engine_version,
+        lines=(pb.TaxedLine(line_number=line.number, taxes=map(_tax, line.rows)) for line in answer.lines),
+    )
+
+
+def _tax(row: tax.EstimatedRow) -> pb.Tax:
+    return pb.Tax(
+        amount=write_decimal(row.amount),
+        rate=write_decimal(row.rate),
+        taxable_amount=write_decimal(row.taxable_amount),
+        tax_id=row.rate_id,
+        imposition=pb.Imposition(type=row.basis.value, name=row.name),
+    )

@@ -59,7 +59,7 @@ class UnfinishedWork(_message.Message):
     invoice_id: _builtins.str
     """The invoice."""
     unique_identifier: _builtins.str
-    """Its unique identifier, where it has one."""
+    """Its unique identifier, where it has one and asked for its tax when it was ingested."""
     failures: _builtins.int
     """How often it has failed."""
     @_builtins.property
