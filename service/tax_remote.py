@@ -19,7 +19,7 @@ from domain.reference import TaxEngine
 from .wire import tax_engine
 
 ATTEMPTS_MAX = 3  # while an engine is out of reach
-PAUSE_SECONDS = 0.05  # after the first of them, then doubled
+PAUSE_SECONDS = 0.15  # after the first of them, then doubled
 TIMEOUT_MS = 5_000  # for one call, where the engine's entry does not say
 CONCURRENT_MAX = 32  # calls of one engine at a time, in this process
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
@@ -29,7 +29,10 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", ANSWER_BYTES_MAX),
     ("grpc.max_send_message_length", ANSWER_BYTES_MAX),
     ("grpc.enable_retries", 0),  # each call is on record, so that each is ours
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # An engine that is back is reached by the next attempt.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 100),
 ]
 
 
