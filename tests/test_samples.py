@@ -29,9 +29,14 @@ BYTES_MAX = 300_000  # of all samples together
 WITHOUT_SAMPLE = {
     Rule.TOTAL_TOO_LARGE,  # takes a thousand lines
     # and what no ingestion can break:
+    Rule.COUNTRY,
+    Rule.DRY_RUN_ONLY,
+    Rule.ENDPOINT,
     Rule.MASK,
+    Rule.NAMES_ENGINE,
     Rule.NOT_CHANGEABLE,
     Rule.PAGE_TOKEN,
+    Rule.PERCENT_OR_FLAT,
     Rule.PERIODS_OVERLAP,
     Rule.POSITION,
     Rule.STAYS_DRAFT,

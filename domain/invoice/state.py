@@ -282,7 +282,7 @@ def _row(row: EstimatedRow, number: int, line: EstimatedLine, event: TaxEstimate
         code=line.tax_code,
         effective_date=event.effective_date,
         document_number=event.document_code,
-        exempt_amount=row.exempt_amount or ZERO,
+        exempt_amount=row.exempt_amount or ZERO.quantize(row.amount),
     )
 
 
