@@ -31,7 +31,6 @@ _OPTIONS = [
     ("grpc.enable_retries", 0),  # each call is on record, so that each is ours
     # An engine that is back is reached by the next attempt.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 100),
 ]
 
