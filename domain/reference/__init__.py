@@ -43,12 +43,13 @@ from .events import (
 )
 from .rates import Rated, RateTable, table
 from .state import At, ReferenceData, fold, zone
-from .tax_checks import check_rates
+from .tax_checks import RATES_MAX, check_rates
 
 __all__ = [
     "ENTRIES_MAX",
     "EVENTS",
     "FIELD_OF",
+    "RATES_MAX",
     "SETTINGS_ID",
     "AccountingPeriod",
     "AccountingPeriodSet",

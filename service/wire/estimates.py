@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import cast
 
 from google.protobuf.duration_pb2 import Duration
 
 from daybook.v1 import invoice_service_pb2 as pb
+from daybook.v1 import reference_data_service_pb2 as reference_pb
 from domain import invoice, reference
 from domain.findings import Findings, Malformed, Rule
 from store.log import Recorded
@@ -31,14 +32,20 @@ def read_estimate(message: pb.EstimateTaxRequest) -> invoice.Estimate:
     if message.HasField("effective_date"):
         effective = read_date(message.effective_date, "effective_date", findings)
     if message.HasField("what_if_rates"):
-        path = "what_if_rates.tax_rates"
-        said = message.what_if_rates.tax_rates
-        read = [read_rate(each, f"{path}[{n}]", findings) for n, each in enumerate(said)]
-        reference.check_rates(read, path, findings)
-        rates = reference.table(read)
+        rates = _read_rates(message.what_if_rates.tax_rates, "what_if_rates.tax_rates", findings)
     if findings:
         raise Malformed(findings)
     return invoice.Estimate(effective, rates)
+
+
+def _read_rates(said: Sequence[reference_pb.TaxRate], path: str, findings: Findings) -> reference.RateTable:
+    """The rates; too many of them are not looked at."""
+    if len(said) > reference.RATES_MAX:
+        findings.add(path, Rule.TOO_MANY, limit=reference.RATES_MAX, count=len(said))
+        return reference.table(())
+    read = [read_rate(each, f"{path}[{n}]", findings) for n, each in enumerate(said)]
+    reference.check_rates(read, path, findings)
+    return reference.table(read)
 
 
 def write_tax_outcome(outcome: invoice.TaxOutcome) -> pb.TaxOutcome.ValueType:
