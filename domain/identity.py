@@ -13,6 +13,11 @@ def invoice(unique_identifier: str) -> UUID:
     return uuid5(NAMESPACE, f"invoice:{unique_identifier}")
 
 
+def debit_memo(unique_identifier: str) -> UUID:
+    """The id of the debit memo with this key; the key is taken exactly, case and spaces included."""
+    return uuid5(NAMESPACE, f"memo:{unique_identifier}")
+
+
 def number(legal_entity_id: str, text: str) -> UUID:
     """The stream in which a business number of a legal entity is claimed."""
     return uuid5(NAMESPACE, f"number:{len(legal_entity_id)}:{legal_entity_id}:{text}")

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from daybook.v1 import debit_memo_service_pb2_grpc as debit_memo_grpc
 from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from daybook.v1 import invoice_service_pb2_grpc as invoice_grpc
 from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
@@ -21,6 +22,7 @@ from daybook.v1 import unfinished_work_service_pb2_grpc as unfinished_grpc
 from domain.invoice import Limits
 from projections.caught_up import Tidings
 from projections.checkpoint import prepare
+from projections.debit_memos import DEBIT_MEMOS
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
 from projections.pool import pool
@@ -34,12 +36,13 @@ from store.codec import Codec
 from store.durability import NotDurable
 from store.embedded import Embedded, EmbeddedFailed, FolderTaken
 from store.log import Unavailable, Who
-from store.migrate import WrongVersion, grants
+from store.migrate import NotTheOwner, WrongVersion, grants
 from store.migrate import migrate as migrate_log
 from store.postgres import ClockDiffers, PostgresLog, open_log
 
 from .calls import Callers
 from .config import Config, local_user
+from .debit_memos import DebitMemos
 from .estimator import Estimator
 from .invoices import Invoices
 from .policies import EstimatePolicy
@@ -54,9 +57,10 @@ from .unfinished_work import UnfinishedWorkServicer
 
 log_line = structlog.get_logger()
 
-READ_MODELS = (INVOICES, INVOICES_BY_ORDER, UNFINISHED_WORK)
+READ_MODELS = (INVOICES, INVOICES_BY_ORDER, DEBIT_MEMOS, UNFINISHED_WORK)
 CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, NotDurable, ClockDiffers, Unavailable)
-CANNOT_RESTORE = (BadBackup, NotEmpty, EmbeddedFailed, WrongVersion, Unavailable, OSError)
+CANNOT_MIGRATE = (NotTheOwner, WrongVersion, Unavailable)
+CANNOT_RESTORE = (*CANNOT_MIGRATE, BadBackup, NotEmpty, EmbeddedFailed, OSError)
 HEALTH_SECONDS = 2.0  # between looks at the store
 HEALTH_ANSWER_SECONDS_MAX = 3.0
 
@@ -168,12 +172,14 @@ def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader) -
     log, snapshot = book.log, book.snapshot
     callers = Callers(local_user(), proven=bool(config.client_ca))
     invoices = Invoices(book, estimator, callers)
+    memos = DebitMemos(book, callers, reader)
     queries = Queries(reader, snapshot, log.identity, now)
     reference_data = ReferenceDataServicer(log, snapshot, callers)
     unfinished = UnfinishedWorkServicer(reader, estimator, callers)
     services: dict[str, Register] = {
         "InvoiceService": partial(invoice_grpc.add_InvoiceServiceServicer_to_server, invoices),
         "InvoiceQueryService": partial(query_grpc.add_InvoiceQueryServiceServicer_to_server, queries),
+        "DebitMemoService": partial(debit_memo_grpc.add_DebitMemoServiceServicer_to_server, memos),
         "ReferenceDataService": partial(
             reference_grpc.add_ReferenceDataServiceServicer_to_server, reference_data
         ),

@@ -13,7 +13,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFail
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-from domain import invoice, numbering, reference
+from domain import debit_memo, invoice, numbering, reference
 from domain.findings import Finding, Malformed, Rule
 from domain.refusal import Refused
 from projections.projection import NotCaughtUp
@@ -57,6 +57,9 @@ STATUS: dict[type[BaseException], StatusCode] = {
     Unreadable: StatusCode.INVALID_ARGUMENT,
     invoice.NotFound: StatusCode.NOT_FOUND,
     invoice.IngestedDifferently: StatusCode.ALREADY_EXISTS,
+    debit_memo.NotFound: StatusCode.NOT_FOUND,
+    debit_memo.CreatedDifferently: StatusCode.ALREADY_EXISTS,
+    debit_memo.VersionMoved: StatusCode.ABORTED,
     numbering.NumberTaken: StatusCode.ALREADY_EXISTS,
     invoice.VersionMoved: StatusCode.ABORTED,
     reference.StaleBase: StatusCode.ABORTED,

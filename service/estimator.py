@@ -28,11 +28,11 @@ class Estimator:
 
     book: Book
     engines: Engines
-    _going: set[asyncio.Task[Outcome]] = field(default_factory=set)
+    _going: set[asyncio.Task[Outcome[invoice.Invoice]]] = field(default_factory=set)
 
     async def estimate(
         self, invoice_id: UUID, meta: Meta, command: Estimate = ESTIMATE, *, dry_run: bool = False
-    ) -> Outcome:
+    ) -> Outcome[invoice.Invoice]:
         """Asks and records. A dry run asks, and records nothing."""
         said = NOTHING_SAID
         for _ in range(ROUNDS_MAX):
@@ -49,7 +49,7 @@ class Estimator:
         said = await self.engines.ask(again.asked, command.purpose)
         return Said(said.answers, (*before.calls, *said.calls))
 
-    async def within(self, invoice_id: UUID, meta: Meta, until: float) -> Outcome | None:
+    async def within(self, invoice_id: UUID, meta: Meta, until: float) -> Outcome[invoice.Invoice] | None:
         """What came of it before it was time to answer; None: it goes on without anybody waiting."""
         task = asyncio.create_task(self.estimate(invoice_id, meta), name=f"estimate {invoice_id}")
         self._going.add(task)

@@ -12,7 +12,7 @@ import grpc
 from daybook.v1 import invoice_pb2 as pb
 from daybook.v1 import invoice_service_pb2 as service_pb
 from daybook.v1 import invoice_service_pb2_grpc as service_grpc
-from domain import identity, invoice
+from domain import billing, identity, invoice
 from domain.findings import Finding, Findings, Malformed
 from store.log import Meta
 
@@ -53,13 +53,14 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         content = read_content(request.invoice, findings, self._book.limits.lines_max)
         key = content.unique_identifier
         invoice_id = identity.invoice(key) if key else self._new_id()
-        command = invoice.Ingest(content, request.defer_tax)
+        command = invoice.Ingest(content, defer_tax=request.defer_tax)
         try:
             outcome = await self._book.transact(
                 invoice_id,
-                lambda state, rules: invoice.ingest(command, state, invoice_id, rules, findings.copy()),
+                lambda state, rules: billing.ingest(command, state, invoice_id, rules, findings.copy()),
                 meta,
                 deadline(context),
+                memos=billing.named(content),
                 presumed_new=True,
                 dry_run=request.validate_only,
             )
@@ -73,9 +74,11 @@ class Invoices(service_grpc.InvoiceServiceServicer):
             outcome = await self._with_tax(invoice_id, outcome, meta, deadline(context))
         return self._ingested(request, invoice_id, outcome)
 
-    async def _with_tax(self, invoice_id: UUID, outcome: Outcome, meta: Meta, until: float) -> Outcome:
+    async def _with_tax(
+        self, invoice_id: UUID, outcome: Outcome[invoice.Invoice], meta: Meta, until: float
+    ) -> Outcome[invoice.Invoice]:
         """Has the tax worked out that was asked for and is not known; what failed just now is left alone."""
-        state, written = outcome.invoice, outcome.recorded is not None
+        state, written = outcome.state, outcome.recorded is not None
         wanted = state.tax_asked and state.status is invoice.Status.DRAFT
         if not wanted or (written and state.tax_failure):
             return outcome
@@ -83,9 +86,9 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         return outcome if estimated is None else outcome.followed_by(estimated)
 
     def _ingested(
-        self, request: service_pb.IngestInvoiceRequest, invoice_id: UUID, outcome: Outcome
+        self, request: service_pb.IngestInvoiceRequest, invoice_id: UUID, outcome: Outcome[invoice.Invoice]
     ) -> service_pb.IngestInvoiceResponse:
-        state = outcome.invoice
+        state = outcome.state
         first = outcome.history.recorded[: state.size]
         position = first[-1].position if first else outcome.position
         assert state.first_totals is not None
@@ -115,16 +118,17 @@ class Invoices(service_grpc.InvoiceServiceServicer):
             read_content(request.invoice, findings, self._book.limits.lines_max),
             request.expected_version,
             request_id(request.request_id),
-            request.defer_tax,
+            defer_tax=request.defer_tax,
         )
         try:
             outcome = await self._book.transact(
                 invoice_id,
-                lambda state, rules: invoice.revise(
+                lambda state, rules: billing.revise(
                     command, there(state, key), invoice_id, rules, findings.copy()
                 ),
                 meta,
                 until,
+                memos=billing.named(command.content),
                 dry_run=request.validate_only,
             )
         except Malformed as malformed:
@@ -136,8 +140,8 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         if not request.validate_only and not request.defer_tax:
             outcome = await self._with_tax(invoice_id, outcome, meta, until)
         return service_pb.ReviseInvoiceResponse(
-            tax=write_tax_outcome(invoice.tax_outcome(outcome.invoice)),
-            tax_failure=write_tax_failure(outcome.invoice),
+            tax=write_tax_outcome(invoice.tax_outcome(outcome.state)),
+            tax_failure=write_tax_failure(outcome.state),
             position="" if request.validate_only else self._position(outcome.position),
             replayed=outcome.recorded is None,
             invoice=self._invoice(invoice_id, outcome, request.view, dry_run=request.validate_only),
@@ -203,7 +207,9 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         command = read_estimate(request)
         invoice_id = await resolved(read_key(request.key), self._book.log, until)
         if request.validate_only:
-            outcome: Outcome | None = await self._estimator.estimate(invoice_id, meta, command, dry_run=True)
+            outcome: Outcome[invoice.Invoice] | None = await self._estimator.estimate(
+                invoice_id, meta, command, dry_run=True
+            )
         elif request.defer:
             outcome = None
         else:
@@ -212,7 +218,7 @@ class Invoices(service_grpc.InvoiceServiceServicer):
             outcome = await self._book.transact(
                 invoice_id, lambda state, _: invoice.request_tax(state, invoice_id), meta, until
             )
-        state = outcome.invoice
+        state = outcome.state
         done = invoice.TaxOutcome.ESTIMATED if not state.tax_asked else invoice.tax_outcome(state)
         return service_pb.EstimateTaxResponse(
             position="" if request.validate_only else self._position(outcome.position),
@@ -252,13 +258,18 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         return positions.token(self._book.log.identity, position)
 
     def _invoice(
-        self, invoice_id: UUID, outcome: Outcome, view: pb.InvoiceView.ValueType, *, dry_run: bool = False
+        self,
+        invoice_id: UUID,
+        outcome: Outcome[invoice.Invoice],
+        view: pb.InvoiceView.ValueType,
+        *,
+        dry_run: bool = False,
     ) -> pb.Invoice:
         default = pb.INVOICE_VIEW_FULL if dry_run else pb.INVOICE_VIEW_BASIC
         before = outcome.history.recorded
         return write_invoice(
             invoice_id,
-            outcome.invoice,
+            outcome.state,
             self._position,
             created=before[0].recorded if before else outcome.recorded,
             updated=outcome.recorded or before[-1].recorded,

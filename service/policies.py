@@ -69,7 +69,7 @@ class EstimatePolicy:
             log_line.info(
                 "estimated in the background",
                 invoice_id=str(work.invoice_id),
-                failed=outcome.invoice.tax_failure is not None,
+                failed=outcome.state.tax_failure is not None,
             )
         except (*WAITS, Refused) as error:
             log_line.warning("not estimated", invoice_id=str(work.invoice_id), because=str(error))

@@ -14,7 +14,7 @@ from daybook.v1 import invoice_query_service_pb2 as query_pb
 from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from domain import identity, invoice
 from domain.refusal import Refused
-from projections import invoices, invoices_by_order
+from projections import debit_memos, invoices, invoices_by_order
 from projections.invoice_filter import Today
 from projections.invoice_summary import InvoiceSummary
 from projections.reader import Reader
@@ -25,6 +25,7 @@ from .calls import deadline
 from .keys import Key, missing, the_one
 from .pages import pages, size
 from .snapshot import Snapshot
+from .wire.debit_memos import write_memo
 from .wire.filters import read_filter
 from .wire.invoices import write_line
 from .wire.keys import read_key
@@ -75,7 +76,27 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
             entity = answer.found.summary.header.legal_entity_id
             add_content(message, answer.found.addresses, answer.found.lines, entity, self._position)
         return query_pb.GetInvoiceResponse(
-            invoice=masked(message, request.read_mask), position=self._position(answer.position)
+            invoice=masked(message, request.read_mask),
+            position=self._position(answer.position),
+            lineage=await self._lineage(answer.found.summary, until),
+        )
+
+    async def _lineage(self, summary: InvoiceSummary, until: float) -> query_pb.Lineage | None:
+        """Order, debit memo, invoice: as far as they are known."""
+        reference = summary.header.reference
+        if reference is not None and reference.kind is invoice.ReferenceKind.ORDER:
+            return query_pb.Lineage(order_id=reference.id)
+        if reference is None or not invoice.is_of_memo(reference):
+            return None
+        answer = await debit_memos.find(
+            self._reader, UUID(reference.id), min_position=summary.position, deadline=until
+        )
+        if (memo := answer.found) is None:
+            return None
+        position = self._position(memo.state.reference_position)
+        return query_pb.Lineage(
+            order_id=memo.state.header.order_id,
+            debit_memo=write_memo(memo.id, memo.state, position, memo.created, memo.updated, full=False),
         )
 
     async def ListInvoices(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from domain import identity, invoice, numbering
+from domain import billing, debit_memo, identity, invoice, numbering
+from domain.decision import Decided
 from domain.findings import Malformed
-from domain.numbering import Number, NumberTaken
+from domain.invoice import Rules
+from domain.numbering import Number
 from domain.reference import ReferenceData
+from domain.refusal import Refused
 from store.log import Conflict, History, Log, Meta, Write
 
 from .errors import Contended, NoReferenceData
@@ -18,28 +22,31 @@ from .snapshot import Snapshot
 
 ATTEMPTS_MAX = 10
 
-Decide = Callable[[invoice.Invoice | None, invoice.Rules], invoice.Decision]
+S = TypeVar("S")
+Decide = Callable[[S | None, Rules], Decided[Any]]
+Fold = Callable[[Iterable[Any], S | None], S | None]
+Concerned = Callable[[S | None], Collection[UUID]]  # the memos that a decision must know
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a command: the invoice as it stands, and what was written of it."""
+class Outcome(Generic[S]):
+    """What became of a command: how things stand, and what was written."""
 
-    invoice: invoice.Invoice
+    state: S
     history: History  # as it was before
     recorded: datetime | None  # when this command's events were written; None where none were
     position: int  # of what was written; of the newest event where nothing was
 
-    def followed_by(self, later: Outcome) -> Outcome:
+    def followed_by(self, later: Outcome[S]) -> Outcome[S]:
         """Both as one, for whoever asked for the first and got the second with it."""
         if later.recorded is None:
-            return replace(self, invoice=later.invoice)
+            return replace(self, state=later.state)
         return replace(later, history=self.history)
 
 
 @dataclass(slots=True)
 class Book:
-    """Everything that a command on an invoice needs."""
+    """Everything that a command needs."""
 
     log: Log
     snapshot: Snapshot
@@ -49,38 +56,69 @@ class Book:
     async def transact(
         self,
         invoice_id: UUID,
-        decide: Decide,
+        decide: Callable[[invoice.Invoice | None, Rules], invoice.Decision],
+        meta: Meta,
+        deadline: float,
+        *,
+        memos: Collection[UUID] = (),
+        presumed_new: bool = False,
+        dry_run: bool = False,
+    ) -> Outcome[invoice.Invoice]:
+        """Decides on an invoice and appends, whole or not at all.
+
+        What is presumed new is decided on nothing and read only when that fails. An append is guarded by what
+        it expects; a refusal and a dry run are guarded by nothing, and so rest on what is read for them.
+
+        The decision is given the debit memos that are named, and the one that the invoice is of; what the
+        decision entails for that one is part of the append.
+        """
+
+        def concerned(state: invoice.Invoice | None) -> Collection[UUID]:
+            own = billing.memo_of(state)
+            return {*memos, own} if own else memos
+
+        def entailing(state: invoice.Invoice | None, rules: Rules) -> invoice.Decision:
+            return billing.following(decide(state, rules), state, invoice_id, rules.memos)
+
+        attempt = _Attempt(self, invoice_id, invoice.fold, concerned, deadline, dry_run)
+        return await self._transact(attempt, entailing, meta, presumed_new)
+
+    async def transact_memo(
+        self,
+        memo_id: UUID,
+        decide: Decide[debit_memo.DebitMemo],
         meta: Meta,
         deadline: float,
         *,
         presumed_new: bool = False,
         dry_run: bool = False,
-    ) -> Outcome:
-        """Decides and appends, whole or not at all.
+    ) -> Outcome[debit_memo.DebitMemo]:
+        """Decides on a debit memo and appends, in the same manner."""
+        attempt = _Attempt(self, memo_id, debit_memo.fold, _nothing_else, deadline, dry_run)
+        return await self._transact(attempt, decide, meta, presumed_new)
 
-        What is presumed new is decided on nothing and read only when that fails. An append is guarded by what
-        it expects; a refusal and a dry run are guarded by nothing, and so rest on what is read for them.
-        """
-        attempt = _Attempt(self, invoice_id, deadline, dry_run)
-        if dry_run or not self.snapshot.current.version:
+    async def _transact(
+        self, attempt: _Attempt[S], decide: Decide[S], meta: Meta, presumed_new: bool
+    ) -> Outcome[S]:
+        if attempt.dry_run or not self.snapshot.current.version:
             await attempt.look()
         elif not presumed_new:
             await attempt.read()
         for _ in range(ATTEMPTS_MAX):
             try:
-                decision = attempt.decide(decide)
+                decision = await attempt.decide(decide)
                 if not decision.events:
                     return attempt.unchanged()
                 writes = await attempt.writes(decision)
-            except (Malformed, NumberTaken):
+            except (Malformed, Refused):
                 if attempt.looked:
                     raise
                 await attempt.look()
                 continue
-            if dry_run:
+            if attempt.dry_run:
                 return attempt.dry(decision)
             try:
-                appended = await self.log.append(writes, meta, deadline=deadline, caller=meta.who.id)
+                appended = await self.log.append(writes, meta, deadline=attempt.deadline, caller=meta.who.id)
             except Conflict as conflict:
                 await attempt.lost(conflict.streams)
                 continue
@@ -89,87 +127,108 @@ class Book:
 
 
 @dataclass(slots=True)
-class _Attempt:
+class _Attempt(Generic[S]):
     """One command on its way: what has been read so far."""
 
     book: Book
-    invoice_id: UUID
+    stream: UUID
+    fold: Fold[S]
+    concerned: Concerned[S]
     deadline: float
     dry_run: bool
     looked: bool = False
     history: History | None = None
     reference: ReferenceData = field(default_factory=ReferenceData)
     numbers: dict[UUID, History] = field(default_factory=dict)
+    memos: dict[UUID, History] = field(default_factory=dict)
 
     async def read(self) -> None:
-        self.history = await self.book.log.read(self.invoice_id, deadline=self.deadline)
+        self.history = await self._read(self.stream)
 
-    def state(self) -> invoice.Invoice | None:
-        return invoice.fold(self.history.events) if self.history else None
+    async def _read(self, stream: UUID) -> History:
+        return await self.book.log.read(stream, deadline=self.deadline)
+
+    def state(self) -> S | None:
+        return self.fold(self.history.events, None) if self.history else None
 
     async def look(self) -> None:
-        """Reads what another process may have changed: the invoice, and the reference data."""
+        """Reads what another process may have changed: the stream, memos, and the reference data."""
         await self.book.snapshot.refresh()
         if not self.book.snapshot.current.version:
             raise NoReferenceData
+        self.memos.clear()
         await self.read()
         self.looked = True
 
-    def decide(self, decide: Decide) -> invoice.Decision:
+    async def decide(self, decide: Decide[S]) -> Decided[Any]:
         self.reference = self.book.snapshot.current
-        return decide(self.state(), invoice.Rules(self.reference, self.book.clock(), self.book.limits))
+        state = self.state()
+        for memo_id in self.concerned(state):
+            if memo_id not in self.memos:
+                self.memos[memo_id] = await self._read(memo_id)
+        memos = {key: memo for key, each in self.memos.items() if (memo := debit_memo.fold(each.events))}
+        return decide(state, Rules(self.reference, self.book.clock(), self.book.limits, memos))
 
-    async def writes(self, decision: invoice.Decision) -> list[Write]:
-        """The invoice comes last: its last event's position is the append's, now and in every replay."""
+    async def writes(self, decision: Decided[Any]) -> list[Write]:
+        """What it is about comes last: its last event's position is the append's, now and in every replay."""
         version = self.history.version if self.history else 0
         return [
             Write(identity.REFERENCE_HEAD, self.reference.version, ()),
             *await self._number_writes(decision),
-            Write(self.invoice_id, version, decision.events),
+            *(Write(each.stream, self._seen(each.stream), each.events) for each in decision.elsewhere),
+            Write(self.stream, version, decision.events),
         ]
 
-    async def _number_writes(self, decision: invoice.Decision) -> list[Write]:
+    def _seen(self, memo_id: UUID) -> int:
+        return self.memos[memo_id].version
+
+    async def _number_writes(self, decision: Decided[Any]) -> list[Write]:
         writes = []
         if decision.claim:
             stream = _stream(decision.claim)
             history = await self._number(decision.claim) if self.dry_run else self.numbers.get(stream)
             duplicates = self.reference.settings.duplicate_numbers_allowed
-            claimed = numbering.claim(decision.claim, self.invoice_id, duplicates, _holders(history))
+            claimed = numbering.claim(decision.claim, self.stream, duplicates, _holders(history))
             writes.append(Write(stream, history.version if history else 0, claimed))
         if decision.release:
             history = await self._number(decision.release)
-            released = numbering.release(decision.release, self.invoice_id, _holders(history))
+            released = numbering.release(decision.release, self.stream, _holders(history))
             writes.append(Write(_stream(decision.release), history.version, released))
         return writes
 
     async def _number(self, number: Number) -> History:
         stream = _stream(number)
         if stream not in self.numbers:
-            self.numbers[stream] = await self.book.log.read(stream, deadline=self.deadline)
+            self.numbers[stream] = await self._read(stream)
         return self.numbers[stream]
 
     async def lost(self, streams: Collection[UUID]) -> None:
         """Reads again what has moved on; and what was presumed to be new may not be."""
-        if self.history is None or self.invoice_id in streams:
+        if self.history is None or self.stream in streams:
             await self.read()
         if identity.REFERENCE_HEAD in streams:
             await self.book.snapshot.refresh()
-        for stream in set(streams) - {self.invoice_id, identity.REFERENCE_HEAD}:
-            self.numbers[stream] = await self.book.log.read(stream, deadline=self.deadline)
+        for stream in set(streams) - {self.stream, identity.REFERENCE_HEAD}:
+            histories = self.memos if stream in self.memos else self.numbers
+            histories[stream] = await self._read(stream)
 
-    def unchanged(self) -> Outcome:
+    def unchanged(self) -> Outcome[S]:
         state = self.state()
         assert state is not None and self.history is not None
         return Outcome(state, self.history, None, self.history.position)
 
-    def dry(self, decision: invoice.Decision) -> Outcome:
+    def dry(self, decision: Decided[Any]) -> Outcome[S]:
         return self.done(decision, 0, self.book.clock())
 
-    def done(self, decision: invoice.Decision, position: int, recorded: datetime) -> Outcome:
-        state = invoice.fold(decision.events, since=self.state())
+    def done(self, decision: Decided[Any], position: int, recorded: datetime) -> Outcome[S]:
+        state = self.fold(decision.events, self.state())
         assert state is not None
-        history = self.history or History(self.invoice_id, ())
+        history = self.history or History(self.stream, ())
         return Outcome(state, history, recorded, position)
+
+
+def _nothing_else(_: object) -> Collection[UUID]:
+    return ()
 
 
 def _stream(number: Number) -> UUID:

@@ -93,7 +93,7 @@ class UnfinishedWorkServicer(service_grpc.UnfinishedWorkServiceServicer):
             if outcome is None:
                 pending = write_tax_outcome(invoice.TaxOutcome.PENDING)
                 return pb.RetriedWork(invoice_id=str(invoice_id), tax=pending)
-            state, newest = outcome.invoice, max(newest, outcome.position)
+            state, newest = outcome.state, max(newest, outcome.position)
             done = invoice.tax_outcome(state) if state.tax_asked else invoice.TaxOutcome.ESTIMATED
             return pb.RetriedWork(
                 invoice_id=str(invoice_id), tax=write_tax_outcome(done), failure=write_tax_failure(state)

@@ -35,6 +35,10 @@ class WrongVersion(Exception):
     """The database is not at the version that this program needs; the text says what to do."""
 
 
+class NotTheOwner(Exception):
+    """The role may not migrate; the text says what it was refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     number: int
@@ -70,6 +74,8 @@ async def migrate(dsn: str, application: str | None = None) -> list[str]:
         async with connection:
             await connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_KEY,))
             return await _migrate(connection, application)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotTheOwner(f"{_first_line(error)}; migrate as the owner of the log") from error
     except psycopg.OperationalError as error:
         raise Unavailable(str(error).strip()) from error
 
@@ -118,6 +124,10 @@ def _pending(applied: dict[int, str]) -> list[Migration]:
         if known[number].checksum != checksum:
             raise WrongVersion(f"{known[number].name} is not the file that was applied to this database")
     return [migration for number, migration in known.items() if number not in applied]
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).strip().splitlines()[0]
 
 
 def _text(name: str) -> str:

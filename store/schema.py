@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain import invoice, numbering, reference
+from domain import debit_memo, invoice, numbering, reference
 
 from .codec import Codec, Entry
 from .upcasts import UPCASTS
@@ -21,6 +21,18 @@ REGISTRY: dict[str, Entry] = {
     "InvoiceRevised": Entry(invoice.InvoiceRevised),
     "InvoiceUpdated": Entry(invoice.InvoiceUpdated),
     "InvoiceCanceled": Entry(invoice.InvoiceCanceled),
+    "DebitMemoDrafted": Entry(debit_memo.DebitMemoDrafted),
+    "DebitMemoAddressAssigned": Entry(debit_memo.DebitMemoAddressAssigned),
+    "DebitMemoLineAdded": Entry(debit_memo.DebitMemoLineAdded),
+    "DebitMemoTaxImported": Entry(debit_memo.DebitMemoTaxImported),
+    "DebitMemoUpdated": Entry(debit_memo.DebitMemoUpdated),
+    "DebitMemoPosted": Entry(debit_memo.DebitMemoPosted),
+    "DebitMemoCanceled": Entry(debit_memo.DebitMemoCanceled),
+    "DebitMemoVoided": Entry(debit_memo.DebitMemoVoided),
+    "DebitMemoProcessed": Entry(debit_memo.DebitMemoProcessed),
+    "DebitMemoBilled": Entry(debit_memo.DebitMemoBilled),
+    "DebitMemoReleased": Entry(debit_memo.DebitMemoReleased),
+    "DebitMemoInvoicePosted": Entry(debit_memo.DebitMemoInvoicePosted),
     "NumberClaimed": Entry(numbering.NumberClaimed),
     "NumberReleased": Entry(numbering.NumberReleased),
     "PaymentTermSet": Entry(reference.PaymentTermSet),

@@ -28,12 +28,16 @@ BYTES_MAX = 300_000  # of all samples together
 
 WITHOUT_SAMPLE = {
     Rule.TOTAL_TOO_LARGE,  # takes a thousand lines
+    Rule.MEMO_BRINGS,  # take a posted debit memo
+    Rule.MEMO_DIFFERS,
+    Rule.MEMO_STAYS_DRAFT,
     # and what no ingestion can break:
     Rule.COUNTRY,
     Rule.DRY_RUN_ONLY,
     Rule.ENDPOINT,
     Rule.MASK,
     Rule.NAMES_ENGINE,
+    Rule.MEMO_STAYS,
     Rule.NOT_CHANGEABLE,
     Rule.PAGE_TOKEN,
     Rule.PERCENT_OR_FLAT,

@@ -16,6 +16,7 @@ from .decide import (
     UPDATABLE,
     Cancel,
     Decision,
+    Filled,
     Ingest,
     IngestedDifferently,
     MemoReference,
@@ -77,7 +78,9 @@ from .events import (
     TaxStatus,
     TaxTexts,
 )
-from .rules import Checked, Limits, Rules
+from .limits import Limits, Rules
+from .references import is_of_memo
+from .rules import Checked, check
 from .state import Invoice, Line, LineEstimate, Settlement, Totals, estimate_line, evolve, fold
 from .taxes import TAX_ROWS_PER_LINE_MAX
 
@@ -102,6 +105,7 @@ __all__ = [
     "Estimate",
     "Event",
     "FailureCode",
+    "Filled",
     "Header",
     "HeaderTexts",
     "Ingest",
@@ -151,6 +155,7 @@ __all__ = [
     "Update",
     "VersionMoved",
     "cancel",
+    "check",
     "check_answer",
     "document_code",
     "estimate",
@@ -159,6 +164,7 @@ __all__ = [
     "fingerprint",
     "fold",
     "ingest",
+    "is_of_memo",
     "request_tax",
     "revise",
     "tax_outcome",

@@ -128,31 +128,29 @@ class Content:
 
 def fingerprint(content: Content) -> str:
     """A digest of the content as asked: the JSON of what was set, decimals by value, names in order."""
-    return f"{FINGERPRINT_VERSION}:{hashlib.sha256(_json(content).encode()).hexdigest()}"
+    return _CANONICAL.fingerprint(content)
 
 
-_PARTS: tuple[type, ...] = (
-    ReferenceContent,
-    LineReferenceContent,
-    SourceContent,
-    AddressContent,
-    TaxContent,
-    LineContent,
-    Content,
-)
-_NAMES = {part: tuple(sorted(each.name for each in fields(part))) for part in _PARTS}
-_VALUES = {part: attrgetter(*names) for part, names in _NAMES.items()}
+class Canonical:
+    """Tells contents that consist of these parts from one another."""
 
+    def __init__(self, *parts: type) -> None:
+        self._names = {part: tuple(sorted(each.name for each in fields(part))) for part in parts}
+        self._values = {part: attrgetter(*names) for part, names in self._names.items()}
+        self._json = JSONEncoder(default=self._said, separators=(",", ":"), check_circular=False).encode
 
-def _said(part: object) -> dict[str, object]:
-    """A part as JSON takes it: what was set, by name. A name tells its type, so that texts suffice."""
-    said: dict[str, object] = {}
-    for name, value in zip(_NAMES[type(part)], _VALUES[type(part)](part), strict=True):
-        if type(value) is Decimal:
-            said[name] = normal(value)
-        elif value:
-            said[name] = value if type(value) is str else _plain(value)
-    return said
+    def fingerprint(self, content: object) -> str:
+        return f"{FINGERPRINT_VERSION}:{hashlib.sha256(self._json(content).encode()).hexdigest()}"
+
+    def _said(self, part: object) -> dict[str, object]:
+        """A part as JSON takes it: what was set, by name. A name tells its type, so that texts suffice."""
+        said: dict[str, object] = {}
+        for name, value in zip(self._names[type(part)], self._values[type(part)](part), strict=True):
+            if type(value) is Decimal:
+                said[name] = normal(value)
+            elif value:
+                said[name] = value if type(value) is str else _plain(value)
+        return said
 
 
 def _plain(value: object) -> object:
@@ -163,4 +161,12 @@ def _plain(value: object) -> object:
     return value
 
 
-_json = JSONEncoder(default=_said, separators=(",", ":"), check_circular=False).encode
+_CANONICAL = Canonical(
+    ReferenceContent,
+    LineReferenceContent,
+    SourceContent,
+    AddressContent,
+    TaxContent,
+    LineContent,
+    Content,
+)

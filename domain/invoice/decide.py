@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from ..decision import Decided
 from ..findings import Findings, Malformed, Rule, shown
 from ..money import ZERO
 from ..numbering import Number
@@ -37,8 +38,9 @@ from .events import (
     Status,
     TaxEstimationRequested,
 )
+from .limits import Rules
 from .references import MEMO_KINDS, check_reference
-from .rules import Checked, Rules, check
+from .rules import Checked, check
 from .state import Invoice
 
 # Refusals
@@ -80,8 +82,17 @@ UPDATABLE = ("description", "labels", "reference")
 
 
 @dataclass(frozen=True, slots=True)
+class Filled:
+    """A content with what a debit memo gives it; `taken` are the header fields that come from the memo."""
+
+    content: Content
+    taken: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ingest:
     content: Content
+    filled: Filled | None = None
     defer_tax: bool = False
 
 
@@ -90,6 +101,7 @@ class Revise:
     content: Content
     expected_version: int = 0
     request_id: str = ""
+    filled: Filled | None = None
     defer_tax: bool = False
 
 
@@ -109,15 +121,8 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """The events of the invoice's stream, and the number that they take or give back.
-
-    No events: nothing changes.
-    """
-
-    events: tuple[Event, ...] = ()
-    claim: Number | None = None
-    release: Number | None = None
+class Decision(Decided[Event]):
+    """The events of the invoice's stream, and what they entail. No events: nothing changes."""
 
 
 NOTHING = Decision()
@@ -132,8 +137,8 @@ def ingest(
     """Says it once: the same content again decides nothing, other content under the same key is refused."""
     content = command.content
     if invoice is not None:
-        return _again(content, invoice, invoice_id, findings)
-    checked = _checked(content, rules, findings.copy())
+        return _again(command, invoice, invoice_id, findings)
+    checked = _checked(command.filled or Filled(content), rules, findings.copy())
     body = _body(checked, invoice_id, rules, command.defer_tax)
     drafted = InvoiceDrafted(
         unique_identifier=content.unique_identifier,
@@ -147,23 +152,25 @@ def ingest(
     return Decision((drafted, *body), claim=_number(checked.header))
 
 
-def _again(content: Content, invoice: Invoice, invoice_id: object, findings: Findings) -> Decision:
+def _again(command: Ingest, invoice: Invoice, invoice_id: object, findings: Findings) -> Decision:
     if findings:
         raise Malformed(findings)
+    content = command.content
     if fingerprint(content) in (invoice.first_fingerprint, invoice.fingerprint):
         return NOTHING
     raise IngestedDifferently(
         unique_identifier=shown(content.unique_identifier),
         invoice_id=invoice_id,
-        fields=told_differences(content, invoice),
+        fields=told_differences(command.filled.content if command.filled else content, invoice),
     )
 
 
-def _checked(content: Content, rules: Rules, findings: Findings) -> Checked:
-    checked = check(content, rules, findings)
+def _checked(filled: Filled, rules: Rules, findings: Findings) -> Checked:
+    checked = check(filled.content, rules, findings)
     if checked is None:
         raise Malformed(findings)
-    return checked
+    defaulted = (*checked.header.defaulted, *filled.taken)
+    return replace(checked, header=replace(checked.header, defaulted=defaulted)) if filled.taken else checked
 
 
 def _body(checked: Checked, invoice_id: object, rules: Rules, defer_tax: bool) -> list[Event]:
@@ -213,7 +220,9 @@ def revise(
         return NOTHING
     findings = findings.copy()
     _check_revision(command, invoice, findings)
-    checked = _checked(replace(content, status=None), rules, findings)
+    filled = command.filled or Filled(content)
+    filled = replace(filled, content=replace(filled.content, status=None))
+    checked = _checked(filled, rules, findings)
     body = _body(checked, invoice_id, rules, command.defer_tax)
     revised = InvoiceRevised(
         header=checked.header,
@@ -299,7 +308,7 @@ def _check_update(command: Update, invoice: Invoice, findings: Findings) -> Refe
     said, stands = command.reference, invoice.header.reference
     if stands and (stands.kind, stands.id) == (said.kind, said.id) and stands.kind in MEMO_KINDS:
         return Reference(stands.kind, said.id, said.system, said.kind_name)  # it was looked up before
-    return check_reference(said, "change.reference", findings)
+    return check_reference(said, "change.reference", findings, known=frozenset())
 
 
 def _really_changed(command: Update, reference: Reference | None, invoice: Invoice) -> set[str]:

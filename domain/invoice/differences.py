@@ -8,6 +8,7 @@ from itertools import islice, zip_longest
 from ..money import ZERO
 from .content import AddressContent, Content, LineContent, TaxContent
 from .events import AddressGroupAssigned, Header, Status, TaxRow
+from .references import is_of_memo
 from .state import Invoice, Line
 
 DIFFERENCES_MAX = 25  # fields that a refusal names
@@ -51,6 +52,7 @@ _TAX = ("transaction_number", "amount", "rate", "name", "code", "effective_date"
 _REFERENCE = ("kind", "id", "system", "kind_name")
 _LINE_REFERENCE = (*_REFERENCE, "order_id")
 _SOURCE = ("system", "id")
+_FROM_MEMO = frozenset(f"invoice.{name}" for name in (*_ADDRESSES, "account_name"))
 
 
 def told_differences(content: Content, invoice: Invoice) -> str:
@@ -63,6 +65,9 @@ def told_differences(content: Content, invoice: Invoice) -> str:
 
 def differences(content: Content, invoice: Invoice) -> Iterator[str]:
     """Paths of what differs. What was left to a default, then or now, is not told apart from the default."""
+    if is_of_memo(content.reference) and not content.lines:
+        yield from (path for path in _header(content, invoice) if path not in _FROM_MEMO)
+        return
     yield from _header(content, invoice)
     yield from _addresses(content, invoice)
     if len(content.lines) != len(invoice.lines):
@@ -93,7 +98,7 @@ def _header(content: Content, invoice: Invoice) -> Iterator[str]:
             yield f"invoice.{name}"
     if invoice.texts is not None:
         yield from _part("invoice", _HEADER_TEXTS, content, invoice.texts)
-    if content.currency_code != header.currency:
+    if content.currency_code != ("" if "currency_code" in header.defaulted else header.currency):
         yield "invoice.currency_code"
     if dict(content.labels) != header.labels:
         yield "invoice.labels"

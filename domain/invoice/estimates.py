@@ -28,7 +28,7 @@ from .events import (
     TaxSkipped,
     TaxStatus,
 )
-from .rules import Rules
+from .limits import Rules
 from .state import Invoice
 from .taxes import TAX_ROWS_PER_LINE_MAX
 

@@ -6,13 +6,14 @@ from operator import attrgetter
 
 from ..dates import DATE_LEAST, DATE_MOST, check_required_date
 from ..findings import Findings, Rule, shown
-from ..reference import EntryStatus, Kind, ReferenceData, TaxTreatment, words
+from ..reference import EntryStatus, Kind, TaxTreatment, words
 from ..texts import check_free_text, check_texts
 from .addresses import Groups
 from .amounts import check_amount, check_total
 from .content import Content, LineContent
 from .events import LineAdded, LineTexts, TaxImported, TaxStatus
 from .header import Frame, check_active, check_period
+from .limits import Rules
 from .references import check_line_reference
 from .taxes import check_taxes
 
@@ -37,19 +38,21 @@ _NO_TEXT = LineTexts()
 class Lines:
     """Checks the lines of one invoice."""
 
-    __slots__ = ("_content", "_findings", "_frame", "_groups", "_reference")
+    __slots__ = ("_content", "_findings", "_frame", "_groups", "_reference", "_rules")
 
-    def __init__(self, content: Content, frame: Frame, reference: ReferenceData, findings: Findings) -> None:
+    def __init__(self, content: Content, frame: Frame, rules: Rules, findings: Findings) -> None:
         self._content = content
         self._frame = frame
-        self._reference = reference
+        self._rules = rules
+        self._reference = rules.reference
         self._findings = findings
         self._groups = Groups(content, findings)
 
-    def checked(self, lines_max: int) -> tuple[tuple[LineAdded, ...], tuple[TaxImported, ...]]:
+    def checked(self) -> tuple[tuple[LineAdded, ...], tuple[TaxImported, ...]]:
         """The lines and their taxes as the book would record them; of no use where there are findings."""
         lines, findings = self._content.lines, self._findings
-        if not lines:
+        lines_max = self._rules.limits.lines_max
+        if not lines and self._rules.lines_required:
             findings.add("invoice.lines", Rule.LINES_REQUIRED)
         if len(lines) > lines_max:
             findings.add("invoice.lines", Rule.TOO_MANY, limit=lines_max, count=len(lines))
@@ -82,7 +85,8 @@ class Lines:
         self._check_legal_entity(line, path)
         reference = None
         if line.reference:
-            reference = check_line_reference(line.reference, f"{path}.reference", findings)
+            known = self._rules.known
+            reference = check_line_reference(line.reference, f"{path}.reference", findings, known)
         if findings:
             return
         assert treatment is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..findings import Findings, Rule, shown
 from ..texts import check_required, check_texts
 from .content import LineReferenceContent, ReferenceContent, SourceContent
@@ -10,21 +12,31 @@ from .events import LineReference, LineReferenceKind, Reference, ReferenceKind, 
 MEMO_KINDS = (ReferenceKind.DEBIT_MEMO, ReferenceKind.CREDIT_MEMO)
 
 
-def check_reference(said: ReferenceContent, path: str, findings: Findings) -> Reference | None:
+def is_of_memo(reference: ReferenceContent | Reference | None) -> bool:
+    """Whether something was made from a debit memo."""
+    return reference is not None and reference.kind is ReferenceKind.DEBIT_MEMO
+
+
+def check_reference(
+    said: ReferenceContent, path: str, findings: Findings, known: Collection[str]
+) -> Reference | None:
+    """`known` are the memos of this book that were looked up and found."""
     check_texts(("id", "system", "kind_name"), (said.id, said.system, said.kind_name), path, findings)
     check_required(said.id, f"{path}.id", findings)
     if said.kind is None:
         findings.add(f"{path}.kind", Rule.REQUIRED)
         return None
     _check_kind_name(said.kind is ReferenceKind.OTHER, said.kind_name, path, findings)
-    if said.kind in MEMO_KINDS:
+    if said.kind in MEMO_KINDS and said.id not in known:
         memo = said.kind.lower().replace("_", " ")
         findings.add(f"{path}.id", Rule.NO_SUCH_MEMO, kind=memo, value=shown(said.id))
     return Reference(said.kind, said.id, said.system, said.kind_name)
 
 
-def check_line_reference(said: LineReferenceContent, path: str, findings: Findings) -> LineReference:
-    """A thing with its kind, an order, or both."""
+def check_line_reference(
+    said: LineReferenceContent, path: str, findings: Findings, known: Collection[str]
+) -> LineReference:
+    """A thing with its kind, an order, or both. `known` are lines of memos that were looked up and found."""
     texts = (said.id, said.order_id, said.system, said.kind_name)
     check_texts(("id", "order_id", "system", "kind_name"), texts, path, findings)
     has_id = bool(said.id.strip())
@@ -36,7 +48,7 @@ def check_line_reference(said: LineReferenceContent, path: str, findings: Findin
         findings.add(path, Rule.ID_OR_ORDER)
     if said.kind is not None or said.kind_name:
         _check_kind_name(said.kind is LineReferenceKind.OTHER, said.kind_name, path, findings)
-    if said.kind is LineReferenceKind.DEBIT_MEMO_LINE:
+    if said.kind is LineReferenceKind.DEBIT_MEMO_LINE and said.id not in known:
         findings.add(f"{path}.id", Rule.NO_SUCH_MEMO, kind="debit memo line", value=shown(said.id))
     return LineReference(said.kind, said.id, said.order_id, said.system, said.kind_name)
 

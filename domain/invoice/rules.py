@@ -6,35 +6,16 @@ Every rule is checked, so that one answer holds all that is wrong. Paths are tho
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 from ..findings import Findings
-from ..reference import ReferenceData
 from .addresses import check_addresses
 from .content import Content
 from .events import AddressGroupAssigned, Header, HeaderTexts, LineAdded, Reference, Source, TaxImported
 from .header import Frame, check_header, check_number
+from .limits import Rules
 from .lines import Lines
 from .references import check_reference, check_source
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds that an operator sets."""
-
-    lines_max: int = 20_000
-
-
-DEFAULT_LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the rules are checked against: reference data, the instant, the limits."""
-
-    reference: ReferenceData
-    now: datetime
-    limits: Limits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +36,10 @@ def check(content: Content, rules: Rules, findings: Findings) -> Checked | None:
     frame = check_header(content, rules.reference, rules.now, findings)
     check_number(content, rules.reference, findings)
     addresses = check_addresses(content.address_groups, findings)
-    lines, taxes = Lines(content, frame, rules.reference, findings).checked(rules.limits.lines_max)
+    lines, taxes = Lines(content, frame, rules, findings).checked()
     reference = source = None
     if content.reference:
-        reference = check_reference(content.reference, "invoice.reference", findings)
+        reference = check_reference(content.reference, "invoice.reference", findings, rules.known)
     if content.source:
         source = check_source(content.source, "invoice.source", findings)
     if findings:

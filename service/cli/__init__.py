@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import typer
 
-from . import invoice_verbs, reference_verbs, server_verbs, tax_verbs
+from . import invoice_verbs, memo_verbs, reference_verbs, server_verbs, tax_verbs
 from .options import verb
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+memo = typer.Typer(no_args_is_help=True, help="Debit memos: charged later, invoiced once.")
 reference = typer.Typer(no_args_is_help=True, help="The data that decisions rest on.")
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -43,6 +44,9 @@ VERBS: dict[str, Callable[..., None]] = {
 }
 for name, command in VERBS.items():
     app.command(name)(verb(command))
+for name, command in memo_verbs.VERBS.items():
+    memo.command(name)(verb(command))
+app.add_typer(memo, name="memo")
 reference.command("apply")(verb(reference_verbs.apply))
 reference.command("show")(verb(reference_verbs.show))
 app.add_typer(reference, name="reference")

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from .ingest import Job, ingest
 from .invoice_verbs import Conditions
+from .memo_verbs import NamedMemo
+from .memos import create, post
 from .options import Author, Named, Service, Shape, Stop
 from .reading import list_, order, show
 from .reference import apply
@@ -24,6 +26,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 ORDER = "SO-2026-00417"
 INVOICE = Named(key="nl-de:2026-0467")
 TAXED = Named(key="nl-de:2026-0710")
+MEMO, MEMO_ORDER = NamedMemo("nl-de:DM-2026-0007"), "SO-2026-00533"
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
 LOG_SHOWN = 2000  # characters
@@ -53,6 +56,7 @@ def ask(service: Service) -> None:
         raise Stop("a sample was refused", done.status)
     step(f"daybook order {ORDER}")
     order(service, table, ORDER, None, done.position)
+    charge_later(service, author, table)
     step("daybook list --label region=apac")
     list_(service, table, Conditions(label=["region=apac"]), None, done.position)
     step(f"daybook show --key {INVOICE.key}")
@@ -61,6 +65,18 @@ def ask(service: Service) -> None:
     show(service, table, TAXED, done.position, explain=True)
     step("daybook unfinished")
     unfinished(service, author, retry=False, as_json=False)
+
+
+def charge_later(service: Service, author: Author, table: Shape) -> None:
+    """What was charged too little, by a debit memo that becomes one invoice."""
+    step("daybook memo create samples/memos/memo.yaml")
+    create(service, author, table, str(SAMPLES / "memos/memo.yaml"), "", dry_run=False)
+    step(f"daybook memo post {MEMO.memo}")
+    post(service, author, table, MEMO)
+    step("daybook ingest samples/memos/invoice.yaml")
+    done = ingest(service, author, table, Job((str(SAMPLES / "memos/invoice.yaml"),)))
+    step(f"daybook order {MEMO_ORDER}")
+    order(service, table, MEMO_ORDER, None, done.position)
 
 
 def step(what: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from daybook.v1 import invoice_pb2 as pb
+from daybook.v1 import invoice_query_service_pb2 as query
 
 from .forms import day
 from .options import Shape
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def print_invoice(invoice: pb.Invoice, shape: Shape) -> None:
+def print_invoice(invoice: pb.Invoice, shape: Shape, lineage: query.Lineage | None = None) -> None:
     if shape.as_json:
         print_json(invoice)
     elif shape.as_csv:
         csv_rows(LINE_HEAD, line_rows(invoice))
     else:
-        print_in_full(invoice)
+        print_in_full(invoice, lineage)
 
 
 LINE_HEAD = (
@@ -80,11 +81,12 @@ def line_rows(invoice: pb.Invoice) -> Iterator[list[str]]:
         ]
 
 
-def print_in_full(invoice: pb.Invoice) -> None:
+def print_in_full(invoice: pb.Invoice, lineage: query.Lineage | None = None) -> None:
     screen = console()
-    screen.print(
-        f"Invoice {invoice.invoice_number or invoice.content.unique_identifier or invoice.invoice_id}"
-    )
+    name = invoice.invoice_number or invoice.content.unique_identifier or invoice.invoice_id
+    screen.print(f"Invoice {name}")
+    if lineage is not None and lineage.HasField("debit_memo"):
+        screen.print(" → ".join((*origins(lineage), f"invoice {name}")))
     facts = bare_table(heading=False)
     for name, value in header_facts(invoice):
         if value:
@@ -96,6 +98,13 @@ def print_in_full(invoice: pb.Invoice) -> None:
     if any(line.content.taxes for line in invoice.lines):
         screen.print(tax_table(invoice))
     screen.print(totals_table(invoice))
+
+
+def origins(lineage: query.Lineage) -> Iterator[str]:
+    """Where an invoice of a debit memo comes from, the first first."""
+    if lineage.order_id:
+        yield f"order {lineage.order_id}"
+    yield f"debit memo {lineage.debit_memo.content.unique_identifier}"
 
 
 def header_facts(invoice: pb.Invoice) -> Iterator[tuple[str, str]]:

@@ -211,7 +211,7 @@ def lines(result: Result) -> Iterator[str]:
             yield f"          … and {more} more"
         return
     totals = answer.totals if answer.HasField("totals") else answer.invoice.totals
-    due = f"{content.currency_code} {amount(totals.total_with_tax):>14}"
+    due = f"{totals.total_with_tax.currency_code} {amount(totals.total_with_tax):>14}"
     stands = status(answer.status or answer.invoice.status)
     yield f"{result.outcome:9} {due}  {stands:8}  {name}  {result.place}"
 
@@ -245,7 +245,7 @@ def csv_cells(result: Result) -> list[str]:
         result.content.unique_identifier,
         answer.invoice_id,
         status(answer.status or answer.invoice.status) if good else "",
-        result.content.currency_code,
+        totals.total_with_tax.currency_code or result.content.currency_code,
         money(totals.total_with_tax) if good else "",
         answer.position,
         result.reason,

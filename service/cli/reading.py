@@ -26,11 +26,12 @@ def show(service: Service, shape: Shape, named: Named, min_position: str, *, exp
     key = key_of(named)
     with remote(service) as there:
         request = query.GetInvoiceRequest(key=key, min_position=min_position, view=pb.INVOICE_VIEW_FULL)
-        invoice = there.queries.GetInvoice(request, timeout=service.timeout).invoice
+        answer = there.queries.GetInvoice(request, timeout=service.timeout)
+        invoice = answer.invoice
         if len(invoice.lines) < invoice.line_count:
             del invoice.lines[:]
             invoice.lines.extend(all_lines(there, service, key, min_position))
-    print_invoice(invoice, shape)
+    print_invoice(invoice, shape, answer.lineage if answer.HasField("lineage") else None)
     if explain and not (shape.as_json or shape.as_csv):
         print_explanations(invoice)
 

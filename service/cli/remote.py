@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import Message
 
 from daybook.client import connect
+from daybook.v1.debit_memo_service_pb2_grpc import DebitMemoServiceStub
 from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
 from daybook.v1.invoice_service_pb2 import IngestInvoiceRequest, InvoiceKey, InvoiceNumber
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
@@ -32,6 +33,7 @@ class Remote:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.invoices = InvoiceServiceStub(channel)
+        self.memos = DebitMemoServiceStub(channel)
         self.queries = InvoiceQueryServiceStub(channel)
         self.reference = ReferenceDataServiceStub(channel)
         self.unfinished = UnfinishedWorkServiceStub(channel)

@@ -37,7 +37,7 @@ def migrate(database_url: str | None, print_grants: str | None) -> None:
     config = checked({"database_url": database_url})
     if not config.database_url:
         raise Stop("migrate what? give --database-url; the embedded store migrates itself")
-    asyncio.run(bootstrap.migrate(config))
+    _or_stop(bootstrap.migrate(config))
 
 
 def backup(file: Path, data_dir: Path | None, database_url: str | None) -> None:

@@ -55,7 +55,9 @@ def read_content(
         labels=read_labels(message.labels, f"{path}.labels", findings),
         owner_id=message.owner_id,
         owner_name=message.owner_name,
-        address_groups=tuple(_address(group, index, path, findings) for index, group in enumerate(groups)),
+        address_groups=tuple(
+            read_address(group, index, path, findings) for index, group in enumerate(groups)
+        ),
         billing_address=message.billing_address,
         shipping_address=message.shipping_address,
         ship_from_address=message.ship_from_address,
@@ -90,7 +92,9 @@ def read_reference(message: pb.Reference, path: str, findings: Findings) -> invo
     )
 
 
-def _address(message: pb.AddressGroup, index: int, path: str, findings: Findings) -> invoice.AddressContent:
+def read_address(
+    message: pb.AddressGroup, index: int, path: str, findings: Findings
+) -> invoice.AddressContent:
     path = f"{path}.address_groups[{index}]"
     decimals = money.COORDINATE_DECIMALS_MAX
     return invoice.AddressContent(
@@ -132,7 +136,7 @@ def _line(message: pb.LineContent, index: int, path: str, findings: Findings) ->
         if message.HasField("reference")
         else None,
         taxes=tuple(
-            _tax(row, f"{path}.taxes[{number}]", findings)
+            read_tax(row, f"{path}.taxes[{number}]", findings)
             for number, row in enumerate(
                 within(message.taxes, invoice.TAX_ROWS_PER_LINE_MAX, f"{path}.taxes", findings)
             )
@@ -151,7 +155,7 @@ def _line_reference(message: pb.LineReference, path: str, findings: Findings) ->
     )
 
 
-def _tax(message: pb.TaxRow, path: str, findings: Findings) -> invoice.TaxContent:
+def read_tax(message: pb.TaxRow, path: str, findings: Findings) -> invoice.TaxContent:
     return invoice.TaxContent(
         message.transaction_number,
         _decimal(message, "amount", path, findings),

@@ -8,7 +8,7 @@ from typing import cast
 from uuid import UUID
 
 from daybook.v1 import invoice_pb2 as pb
-from domain import invoice, tax
+from domain import debit_memo, invoice, tax
 from domain.findings import Findings, Rule
 
 from .content import LINE_REFERENCE_KINDS, REFERENCE_KINDS, STATUSES, TAX_STATUSES
@@ -103,7 +103,9 @@ def write_header(
     return content
 
 
-def write_address(group: invoice.AddressGroupAssigned) -> pb.AddressGroup:
+def write_address(
+    group: invoice.AddressGroupAssigned | debit_memo.DebitMemoAddressAssigned,
+) -> pb.AddressGroup:
     place = group.personal or invoice.Place()
     return pb.AddressGroup(
         key=group.group,
@@ -139,7 +141,7 @@ def write_line(line: invoice.Line, legal_entity_id: str, position: Positioned) -
         unit_of_measure_id=added.unit_of_measure_id,
         unit_of_measure_name=added.unit_of_measure_name,
         description=added.personal.description if added.personal else "",
-        taxes=_write_rows(line),
+        taxes=write_rows(line),
     )
     if added.usage_overage_quantity is not None:
         content.usage_overage_quantity.CopyFrom(write_decimal(added.usage_overage_quantity))
@@ -167,7 +169,7 @@ def _write_line_reference(reference: invoice.LineReference) -> pb.LineReference:
     )
 
 
-def _write_rows(line: invoice.Line) -> Iterable[pb.TaxRow]:
+def write_rows(line: invoice.Line | debit_memo.Line) -> Iterable[pb.TaxRow]:
     descriptions = line.row_texts.descriptions if line.row_texts else ()
     for index, row in enumerate(line.rows):
         yield pb.TaxRow(

@@ -50,7 +50,7 @@ class Process:
 
     book: Book
 
-    async def ingest(self, content: invoice.Content, *, dry_run: bool = False) -> Outcome:
+    async def ingest(self, content: invoice.Content, *, dry_run: bool = False) -> Outcome[invoice.Invoice]:
         invoice_id = identity.invoice(content.unique_identifier)
         until = asyncio.get_running_loop().time() + LATER
         return await self.book.transact(
@@ -85,7 +85,7 @@ async def test_what_was_decided_with_reference_data_that_moved_on_is_decided_aga
         changed = await own_server.reference.ApplyReferenceData(apply(a_term("net-30", days=5)))
         assert elsewhere.book.snapshot.current.version == 1
         outcome = await elsewhere.ingest(content("raced"))
-    assert outcome.invoice.header.due_date == date(2026, 11, 25)
+    assert outcome.state.header.due_date == date(2026, 11, 25)
     drafted = (await own_server.history("raced"))[0].event
     assert drafted.reference_position == int(changed.position.rpartition(".")[2])
 
@@ -106,7 +106,7 @@ async def test_a_payment_term_that_was_introduced_meanwhile_is_used(
     async with stale(database.app_dsn) as elsewhere:
         await own_server.reference.ApplyReferenceData(apply(a_term("brand-new", days=1)))
         outcome = await elsewhere.ingest(content("introduced", payment_term_id="brand-new"))
-    assert outcome.invoice.header.due_date == date(2026, 11, 21)
+    assert outcome.state.header.due_date == date(2026, 11, 21)
 
 
 async def test_a_dry_run_rests_on_what_stands_though_nothing_guards_it(
@@ -115,7 +115,7 @@ async def test_a_dry_run_rests_on_what_stands_though_nothing_guards_it(
     async with stale(database.app_dsn) as elsewhere:
         await own_server.reference.ApplyReferenceData(apply(a_term("net-30", days=5)))
         outcome = await elsewhere.ingest(content("dry"), dry_run=True)
-    assert outcome.invoice.header.due_date == date(2026, 11, 25)
+    assert outcome.state.header.due_date == date(2026, 11, 25)
 
 
 async def test_numbers_that_may_be_given_twice_since_a_moment_ago_are_given_twice(
@@ -126,7 +126,7 @@ async def test_numbers_that_may_be_given_twice_since_a_moment_ago_are_given_twic
         allowed = reference_pb.ReferenceData(settings=reference_pb.Settings(duplicate_numbers_allowed=True))
         await own_server.reference.ApplyReferenceData(apply(allowed))
         outcome = await elsewhere.ingest(content("second", invoice_number="twin"))
-    assert outcome.invoice.number == "twin"
+    assert outcome.state.number == "twin"
 
 
 async def test_a_process_that_started_on_an_empty_book_hears_of_the_first_reference_data(
@@ -212,8 +212,8 @@ async def test_who_loses_every_race_has_written_nothing_and_is_told_to_ask_again
     assert (fault.code, fault.reason) == (grpc.StatusCode.ABORTED, "CONTENDED")
     assert fault.retry_after is not None
     history = await log.read(log.contested)
-    assert history.version == ingested.invoice.version + ATTEMPTS_MAX
-    assert {event.changed for event in history.events[ingested.invoice.version :]} == {()}
+    assert history.version == ingested.state.version + ATTEMPTS_MAX
+    assert {event.changed for event in history.events[ingested.state.version :]} == {()}
 
 
 # Callers who go away

@@ -51,6 +51,16 @@ def test_several_daybook_migrate_at_once_all_succeed(empty: Database) -> None:
     assert sum("applied 0001" in out for out, _ in said) == 1
 
 
+@pytest.mark.parametrize(("whose", "said"), [("app_dsn", "as the owner"), ("nowhere", "No such file")])
+def test_a_migration_that_cannot_be_made_says_why(whose: str, said: str, empty: Database) -> None:
+    dsn = "host=/nowhere dbname=daybook" if whose == "nowhere" else empty.app_dsn
+    command: list[str | Path] = [DAYBOOK, "migrate", "--database-url", dsn]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=START_SECONDS_MAX)
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 @pytest.mark.long
 def test_several_serve_one_database_new_and_old(empty: Database) -> None:
     """Twice: the first time they make the read models' tables, the second time all of it is there."""

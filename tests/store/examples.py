@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from domain import invoice, numbering, reference, tax
+from domain import debit_memo, invoice, numbering, reference, tax
 from domain.terms import TermType
 from store.log import Event
 
@@ -33,6 +33,23 @@ HEADER = invoice.Header(
     defaulted=("due_date", "legal_entity_id"),
 )
 TEXTS = invoice.HeaderTexts("Ada & Co.", "Ada L.", "Bob", "as agreed: “thanks”")
+
+MEMO = debit_memo.Header(
+    account_id="A-1",
+    currency="EUR",
+    legal_entity_id="DE",
+    invoiceable=True,
+    order_id="O-1",
+    reason_code="too-little",
+    labels={"team": "north"},
+    billing_address="hq",
+    shipping_address="depot",
+    ship_from_address="plant",
+    defaulted=("legal_entity_id",),
+)
+MEMO_ROW = invoice.TaxRow(
+    "T-1", Decimal("19.00"), Decimal("0.19"), "VAT", "V19", date(2026, 4, 1), "D-1", Decimal("5.00")
+)
 
 EXAMPLES: dict[tuple[str, int], Event] = {
     ("InvoiceDrafted", 1): invoice.InvoiceDrafted(
@@ -158,6 +175,56 @@ EXAMPLES: dict[tuple[str, int], Event] = {
         personal=invoice.DescriptionTexts("changed"),
     ),
     ("InvoiceCanceled", 1): invoice.InvoiceCanceled(),
+    ("DebitMemoDrafted", 1): debit_memo.DebitMemoDrafted(
+        unique_identifier="memo-1",
+        header=MEMO,
+        fingerprint="f1:ab12",
+        today=date(2026, 4, 2),
+        reference_position=12,
+        size=4,
+        request_id="r-1",
+        personal=debit_memo.Texts("Ada & Co.", "as agreed"),
+    ),
+    ("DebitMemoAddressAssigned", 1): debit_memo.DebitMemoAddressAssigned(
+        "hq",
+        "BY",
+        "DE",
+        invoice.Place("Hauptstraße 1", "Würzburg", "97070", Decimal("49.79"), Decimal("9.95")),
+    ),
+    ("DebitMemoLineAdded", 1): debit_memo.DebitMemoLineAdded(
+        number=1,
+        name="Support",
+        charge=Decimal("100.00"),
+        start_date=date(2026, 4, 1),
+        end_date=date(2026, 4, 30),
+        billing_address="hq",
+        shipping_address="depot",
+        tax_treatment_id="standard",
+        ship_from_address="plant",
+        accounting_period_id="2026-04",
+        product_id="P-1",
+        product_name="Support, gold",
+        personal=invoice.LineTexts("for Ada"),
+    ),
+    ("DebitMemoTaxImported", 1): debit_memo.DebitMemoTaxImported(
+        1, (MEMO_ROW,), invoice.TaxTexts(("federal",))
+    ),
+    ("DebitMemoUpdated", 1): debit_memo.DebitMemoUpdated(
+        header=MEMO,
+        fingerprint="f1:cd34",
+        today=date(2026, 4, 3),
+        reference_position=13,
+        size=3,
+        request_id="r-2",
+        personal=debit_memo.Texts("Ada & Co.", "as agreed since"),
+    ),
+    ("DebitMemoPosted", 1): debit_memo.DebitMemoPosted(date(2026, 4, 3)),
+    ("DebitMemoCanceled", 1): debit_memo.DebitMemoCanceled(),
+    ("DebitMemoVoided", 1): debit_memo.DebitMemoVoided(),
+    ("DebitMemoProcessed", 1): debit_memo.DebitMemoProcessed(debit_memo.ProcessedTexts("by hand")),
+    ("DebitMemoBilled", 1): debit_memo.DebitMemoBilled(UUID(int=5)),
+    ("DebitMemoReleased", 1): debit_memo.DebitMemoReleased(UUID(int=5)),
+    ("DebitMemoInvoicePosted", 1): debit_memo.DebitMemoInvoicePosted(UUID(int=5)),
     ("NumberClaimed", 1): numbering.NumberClaimed("DE", "R-100", UUID(int=5)),
     ("NumberReleased", 1): numbering.NumberReleased("DE", "R-100", UUID(int=5)),
     ("PaymentTermSet", 1): reference.PaymentTermSet(

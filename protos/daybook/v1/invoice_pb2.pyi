@@ -277,7 +277,7 @@ class Reference(_message.Message):
     """Which kind of document. Required."""
     id: _builtins.str
     """Its id in its own system. Required, at most 255 characters, compared byte for byte. Looked up
-    only for debit and credit memos.
+    only for debit and credit memos; a debit memo may be called by its unique identifier as well.
     """
     system: _builtins.str
     """The system that knows the id, when it is not obvious. At most 255 characters."""
@@ -313,7 +313,9 @@ class LineReference(_message.Message):
     kind: Global___LineReferenceKind.ValueType
     """Which kind of thing `id` names. Required with `id`, and only with it."""
     id: _builtins.str
-    """Its id in its own system; at most 255 characters, compared byte for byte."""
+    """Its id in its own system; at most 255 characters, compared byte for byte. A debit memo's line is the
+    memo, a slash and the line's number.
+    """
     order_id: _builtins.str
     """The order that the line belongs to; lists the invoice under that order. At most 255 characters."""
     system: _builtins.str
@@ -738,7 +740,9 @@ class InvoiceContent(_message.Message):
 
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineContent]:
-        """At least one; in order."""
+        """At least one; in order. None where the reference is a debit memo: account, currency, legal entity,
+        addresses and lines are the memo's then, and what is sent of the first three must be as the memo has it.
+        """
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from daybook.v1 import debit_memo_pb2 as _debit_memo_pb2
 from daybook.v1 import invoice_pb2 as _invoice_pb2
 from daybook.v1 import invoice_service_pb2 as _invoice_service_pb2
 from google.protobuf import descriptor as _descriptor
@@ -69,25 +70,59 @@ class GetInvoiceResponse(_message.Message):
 
     INVOICE_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    LINEAGE_FIELD_NUMBER: _builtins.int
     position: _builtins.str
     """The position that the read model has seen."""
     @_builtins.property
     def invoice(self) -> _invoice_pb2.Invoice:
         """The invoice."""
 
+    @_builtins.property
+    def lineage(self) -> Global___Lineage:
+        """Where the invoice comes from, and not set when neither an order nor a memo of this book is known."""
+
     def __init__(
         self,
         *,
         invoice: _invoice_pb2.Invoice | None = ...,
         position: _builtins.str = ...,
+        lineage: Global___Lineage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "lineage", b"lineage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "position", b"position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "lineage", b"lineage", "position", b"position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetInvoiceResponse: _TypeAlias = GetInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class Lineage(_message.Message):
+    """Where an invoice comes from: from order to debit memo to invoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    DEBIT_MEMO_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """The order that the invoice refers to, or that its debit memo names."""
+    @_builtins.property
+    def debit_memo(self) -> _debit_memo_pb2.DebitMemo:
+        """The debit memo that the invoice was made from, without its lines and address groups."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        debit_memo: _debit_memo_pb2.DebitMemo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["debit_memo", b"debit_memo"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["debit_memo", b"debit_memo", "order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Lineage: _TypeAlias = Lineage  # noqa: Y015
 
 @_typing.final
 class InvoiceFilter(_message.Message):
