@@ -1,7 +1,8 @@
 """An invoice's summary: all but its lines and addresses, as a fold of its events; enough to fold on from.
 
-Events that leave the lines alone are folded on the summary; those that change them come in one append with
-the event that begins the lines anew, so that no line ever has to be read back.
+Events that leave the lines alone are folded on the summary. Those that begin the lines anew come in one
+append with them. An estimate of the tax that comes later changes lines that are not at hand: it is kept as
+`late`, for the read model that has them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from store.log import Recorded
 from store.schema import REGISTRY
 
 from .projection import Poison
+
+Late = invoice.TaxEstimated | invoice.TaxSkipped
 
 TOPICS = frozenset(name for name, entry in REGISTRY.items() if entry.type in invoice.EVENTS)
 
@@ -52,6 +55,7 @@ class Folded:
     before: InvoiceSummary | None
     summary: InvoiceSummary
     state: invoice.Invoice
+    late: tuple[Late, ...] = ()
 
     @property
     def rewritten(self) -> bool:
@@ -69,7 +73,17 @@ def _size(recorded: Recorded) -> int:
     return int(recorded.event.size)
 
 
-OPENINGS = {"InvoiceDrafted": _size, "InvoiceRevised": _size}
+def _estimates(recorded: Recorded) -> int:
+    """The answers of several engines are taken together."""
+    return 1 + int(recorded.event.following)
+
+
+OPENINGS = {
+    "InvoiceDrafted": _size,
+    "InvoiceRevised": _size,
+    "TaxEstimated": _estimates,
+    "TaxSkipped": _estimates,
+}
 
 Histories = Sequence[Sequence[Recorded]]
 
@@ -105,7 +119,8 @@ def _fold(history: Sequence[Recorded], before: InvoiceSummary | None) -> Folded:
             because = f"{type(error).__name__}: {error}"
             raise Poison(recorded.position, recorded.name, because) from error
     assert state is not None
-    return Folded(before, _summary(before, state, history[0], history[-1]), state)
+    late = tuple(each.event for each in history if isinstance(each.event, Late)) if not state.lines else ()
+    return Folded(before, _summary(before, state, history[0], history[-1]), state, late)
 
 
 def _summary(
@@ -117,7 +132,7 @@ def _summary(
         unique_identifier=state.unique_identifier,
         version=state.version,
         status=state.status,
-        tax_status=kept.tax_status if kept else state.tax_status,
+        tax_status=state.tax_status,
         settlement=state.settlement,
         number=state.number,
         posted_date=state.posted_date,
@@ -149,4 +164,5 @@ def resumed(summary: InvoiceSummary) -> invoice.Invoice:
         posted_date=summary.posted_date,
         charge=summary.totals.charge,
         tax=summary.totals.tax,
+        lineless_tax_status=summary.tax_status,
     )

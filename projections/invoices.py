@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 from uuid import UUID
 
 import msgspec
@@ -17,6 +18,7 @@ from .invoice_summary import (
     TOPICS,
     Folded,
     InvoiceSummary,
+    Late,
     by_invoice,
     continued,
     decode,
@@ -126,6 +128,10 @@ ROWS = Rows(
     }
 )
 CHUNKS = Rows({"invoice_id": "uuid", "chunk": "int4", "body": "bytea"})
+
+STORED_LINES = """
+SELECT invoice_id, body FROM {table}_lines WHERE invoice_id = ANY(%s) ORDER BY invoice_id, chunk
+"""
 
 FIND = """
 SELECT header, addresses, (
@@ -294,12 +300,44 @@ async def project(connection: Connection, table: str, batch: Sequence[Recorded])
     histories = by_invoice(batch)
     summaries, addresses = await _stored(connection, table, continued(histories))
     folded = fold(histories, summaries)
+    lines = {each.summary.id: each.state.lines for each in folded if each.rewritten}
+    lines |= await _estimated_late(connection, table, folded)
     if summaries:
         await connection.execute(REMOVE.format(table=table).encode(), (list(summaries),))
-        old = [each.summary.id for each in folded if each.rewritten and each.before is not None]
+        old = [invoice_id for invoice_id in lines if invoice_id in summaries]
         await connection.execute(REMOVE_LINES.format(table=table).encode(), (old,))
     await ROWS.write(connection, table, (_row(each, addresses) for each in folded))
-    await CHUNKS.write(connection, f"{table}_lines", (chunk for each in folded for chunk in _chunks(each)))
+    chunks = (chunk for invoice_id, those in lines.items() for chunk in _chunks(invoice_id, those))
+    await CHUNKS.write(connection, f"{table}_lines", chunks)
+
+
+async def _estimated_late(
+    connection: Connection, table: str, folded: Sequence[Folded]
+) -> dict[UUID, list[invoice.Line]]:
+    """Lines that were written before, with the tax that has been worked out since."""
+    late = {each.summary.id: each.late for each in folded if each.late and not each.rewritten}
+    lines: dict[UUID, list[invoice.Line]] = {invoice_id: [] for invoice_id in late}
+    if late:
+        async with connection.cursor(binary=True) as cursor:
+            await cursor.execute(STORED_LINES.format(table=table).encode(), (list(late),))
+            for invoice_id, body in await cursor.fetchall():
+                lines[invoice_id] += _lines(body)
+    for invoice_id, events in late.items():
+        for event in events:
+            _estimate(lines[invoice_id], event)
+    return lines
+
+
+def _estimate(lines: Sequence[invoice.Line], event: Late) -> None:
+    match event:
+        case invoice.TaxEstimated():
+            for line in event.lines:
+                invoice.estimate_line(lines[line.number - 1], line, event)
+        case invoice.TaxSkipped():
+            for number in event.lines:
+                lines[number - 1].tax_status = invoice.TaxStatus.ESTIMATED
+        case _:
+            assert_never(event)
 
 
 async def _stored(
@@ -350,11 +388,10 @@ def _row(folded: Folded, addresses: Mapping[UUID, bytes]) -> tuple[object, ...]:
     )
 
 
-def _chunks(folded: Folded) -> list[tuple[UUID, int, bytes]]:
-    lines = folded.state.lines
+def _chunks(invoice_id: UUID, lines: Sequence[invoice.Line]) -> list[tuple[UUID, int, bytes]]:
     starts = range(0, len(lines), LINES_PER_CHUNK)
     return [
-        (folded.summary.id, number, _encode(lines[start : start + LINES_PER_CHUNK]))
+        (invoice_id, number, _encode(lines[start : start + LINES_PER_CHUNK]))
         for number, start in enumerate(starts)
     ]
 

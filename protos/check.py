@@ -13,10 +13,10 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
-from generate import CONTRACT, PACKAGE, compare, generate, protoc, sources
+from generate import CONTRACT, PACKAGES, compare, generate, protoc, sources
 
 HOUSE = CONTRACT.parent
-RULES = ["--config", str(HOUSE / "buf.yaml"), "--path", str(PACKAGE)]
+RULES = ["--config", str(HOUSE / "buf.yaml"), *(f"--path={package}" for package in PACKAGES)]
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 CONTRACT = Path(__file__).resolve().parent
-PACKAGE = Path("daybook/v1")
+PACKAGES = (Path("daybook/tax/v1"), Path("daybook/v1"))
 GENERATED = "*_pb2*.py*"
 
 
@@ -55,7 +55,9 @@ def protoc(contract: Path, *outputs: str, only: re.Pattern[str] = re.compile("")
 
 
 def sources(contract: Path) -> list[Path]:
-    return sorted(path.relative_to(contract) for path in contract.glob(f"{PACKAGE}/*.proto"))
+    return sorted(
+        path.relative_to(contract) for package in PACKAGES for path in contract.glob(f"{package}/*.proto")
+    )
 
 
 def includes(package: str) -> Path:
@@ -68,7 +70,10 @@ def includes(package: str) -> Path:
 def compare(fresh: Path) -> list[Path]:
     """What differs between a fresh generation and the committed copy: changed, missing or left over."""
     names = {
-        path.relative_to(root) for root in (fresh, CONTRACT) for path in (root / PACKAGE).glob(GENERATED)
+        path.relative_to(root)
+        for root in (fresh, CONTRACT)
+        for package in PACKAGES
+        for path in (root / package).glob(GENERATED)
     }
     return sorted(name for name in names if not same(fresh / name, CONTRACT / name))
 

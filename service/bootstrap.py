@@ -18,6 +18,7 @@ from daybook.v1 import debit_memo_service_pb2_grpc as debit_memo_grpc
 from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from daybook.v1 import invoice_service_pb2_grpc as invoice_grpc
 from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
+from daybook.v1 import unfinished_work_service_pb2_grpc as unfinished_grpc
 from domain.invoice import Limits
 from projections.caught_up import Tidings
 from projections.checkpoint import prepare
@@ -25,13 +26,16 @@ from projections.debit_memos import DEBIT_MEMOS
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
 from projections.pool import pool
+from projections.projection import Pool
 from projections.reader import Reader
 from projections.runner import Runner
+from projections.unfinished_work import UNFINISHED_WORK
 from store import schema
 from store.backup import BadBackup, NotEmpty, backup, restore
+from store.codec import Codec
 from store.durability import NotDurable
 from store.embedded import Embedded, EmbeddedFailed, FolderTaken
-from store.log import Unavailable
+from store.log import Unavailable, Who
 from store.migrate import NotTheOwner, WrongVersion, grants
 from store.migrate import migrate as migrate_log
 from store.postgres import ClockDiffers, PostgresLog, open_log
@@ -39,17 +43,21 @@ from store.postgres import ClockDiffers, PostgresLog, open_log
 from .calls import Callers
 from .config import Config, local_user
 from .debit_memos import DebitMemos
+from .estimator import Estimator
 from .invoices import Invoices
+from .policies import EstimatePolicy
 from .queries import Queries
 from .reference_data import ReferenceDataServicer
 from .server import Register, Server, build
 from .snapshot import Snapshot
 from .supervisor import CannotStart, looked_after, port_held
+from .tax_remote import Engines
 from .transact import Book
+from .unfinished_work import UnfinishedWorkServicer
 
 log_line = structlog.get_logger()
 
-READ_MODELS = (INVOICES, INVOICES_BY_ORDER, DEBIT_MEMOS)
+READ_MODELS = (INVOICES, INVOICES_BY_ORDER, DEBIT_MEMOS, UNFINISHED_WORK)
 CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, NotDurable, ClockDiffers, Unavailable)
 CANNOT_MIGRATE = (NotTheOwner, WrongVersion, Unavailable)
 CANNOT_RESTORE = (*CANNOT_MIGRATE, BadBackup, NotEmpty, EmbeddedFailed, OSError)
@@ -91,9 +99,11 @@ async def working(config: Config) -> AsyncIterator[Server]:
         await prepare(connections, READ_MODELS)
         snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
         await snapshot.refresh()
-        server = assemble(config, log, snapshot, Reader(connections, tidings))
-        async with doing(snapshot.follow()), serving(server), doing(watch(log, server)):
-            yield server
+        book = Book(log, snapshot, now, Limits(lines_max=config.lines_max))
+        async with estimating(book) as estimator:
+            server = assemble(config, book, estimator, Reader(connections, tidings))
+            async with doing(snapshot.follow()), serving(server), doing(watch(log, server)):
+                yield server
 
 
 @contextlib.asynccontextmanager
@@ -106,10 +116,24 @@ async def following(config: Config) -> AsyncIterator[Runner]:
         runner = Runner(log, codec.decode, connections, READ_MODELS, known=frozenset(schema.REGISTRY))
         task = asyncio.create_task(runner.run(), name="runner")
         try:
-            yield runner
+            async with policies(config, log, codec, connections):
+                yield runner
         finally:
             runner.stop()
             await task
+
+
+@contextlib.asynccontextmanager
+async def policies(config: Config, log: PostgresLog, codec: Codec, connections: Pool) -> AsyncIterator[None]:
+    """What is asked for and not done is tried again, until the context is left."""
+    snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
+    await snapshot.refresh()
+    book = Book(log, snapshot, now, Limits(lines_max=config.lines_max))
+    async with estimating(book) as estimator:
+        reader = Reader(connections, Tidings(config.database_url))
+        policy = EstimatePolicy(reader, estimator, now, Who("local", local_user()))
+        async with doing(snapshot.follow()), doing(policy.run()):
+            yield
 
 
 @contextlib.asynccontextmanager
@@ -134,19 +158,33 @@ async def doing(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             await task
 
 
-def assemble(config: Config, log: PostgresLog, snapshot: Snapshot, reader: Reader) -> Server:
+@contextlib.asynccontextmanager
+async def estimating(book: Book) -> AsyncIterator[Estimator]:
+    """Asks tax engines; what is under way at the end is left to another process."""
+    estimator = Estimator(book, Engines())
+    try:
+        yield estimator
+    finally:
+        await estimator.close()
+
+
+def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader) -> Server:
+    log, snapshot = book.log, book.snapshot
     callers = Callers(local_user(), proven=bool(config.client_ca))
-    book = Book(log, snapshot, now, Limits(lines_max=config.lines_max))
-    invoices = Invoices(book, callers)
+    invoices = Invoices(book, estimator, callers)
     memos = DebitMemos(book, callers, reader)
     queries = Queries(reader, snapshot, log.identity, now)
     reference_data = ReferenceDataServicer(log, snapshot, callers)
+    unfinished = UnfinishedWorkServicer(reader, estimator, callers)
     services: dict[str, Register] = {
         "InvoiceService": partial(invoice_grpc.add_InvoiceServiceServicer_to_server, invoices),
         "InvoiceQueryService": partial(query_grpc.add_InvoiceQueryServiceServicer_to_server, queries),
         "DebitMemoService": partial(debit_memo_grpc.add_DebitMemoServiceServicer_to_server, memos),
         "ReferenceDataService": partial(
             reference_grpc.add_ReferenceDataServiceServicer_to_server, reference_data
+        ),
+        "UnfinishedWorkService": partial(
+            unfinished_grpc.add_UnfinishedWorkServiceServicer_to_server, unfinished
         ),
     }
     return build(config, {f"daybook.v1.{name}": register for name, register in services.items()})

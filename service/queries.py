@@ -74,7 +74,7 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
         message = self._written(answer.found.summary)
         if full:
             entity = answer.found.summary.header.legal_entity_id
-            add_content(message, answer.found.addresses, answer.found.lines, entity)
+            add_content(message, answer.found.addresses, answer.found.lines, entity, self._position)
         return query_pb.GetInvoiceResponse(
             invoice=masked(message, request.read_mask),
             position=self._position(answer.position),
@@ -165,7 +165,7 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
             raise LinesChanged(key=key)
         following = "" if found.next is None else these.token(found.version << LINE_BITS | found.next)
         return query_pb.ListInvoiceLinesResponse(
-            lines=(write_line(line, found.legal_entity_id) for line in found.lines),
+            lines=(write_line(line, found.legal_entity_id, self._position) for line in found.lines),
             next_page_token=following,
             position=self._position(answer.position),
         )

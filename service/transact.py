@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -36,6 +36,12 @@ class Outcome(Generic[S]):
     history: History  # as it was before
     recorded: datetime | None  # when this command's events were written; None where none were
     position: int  # of what was written; of the newest event where nothing was
+
+    def followed_by(self, later: Outcome[S]) -> Outcome[S]:
+        """Both as one, for whoever asked for the first and got the second with it."""
+        if later.recorded is None:
+            return replace(self, state=later.state)
+        return replace(later, history=self.history)
 
 
 @dataclass(slots=True)

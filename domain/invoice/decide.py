@@ -7,11 +7,24 @@ from dataclasses import dataclass, field, replace
 
 from ..decision import Decided
 from ..findings import Findings, Malformed, Rule, shown
+from ..money import ZERO
 from ..numbering import Number
 from ..refusal import Refused
 from ..texts import check_free_text, check_labels, check_text
 from .content import Content, ReferenceContent, fingerprint
 from .differences import told_differences
+from .estimates import (
+    NOTHING_SAID,
+    EngineFailed,
+    Estimate,
+    Said,
+    Subject,
+    by_rate_tables,
+    conclude,
+    estimated,
+    failed,
+    work,
+)
 from .events import (
     DescriptionTexts,
     Event,
@@ -23,6 +36,7 @@ from .events import (
     InvoiceUpdated,
     Reference,
     Status,
+    TaxEstimationRequested,
 )
 from .limits import Rules
 from .references import MEMO_KINDS, check_reference
@@ -79,6 +93,7 @@ class Filled:
 class Ingest:
     content: Content
     filled: Filled | None = None
+    defer_tax: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +102,7 @@ class Revise:
     expected_version: int = 0
     request_id: str = ""
     filled: Filled | None = None
+    defer_tax: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +139,7 @@ def ingest(
     if invoice is not None:
         return _again(command, invoice, invoice_id, findings)
     checked = _checked(command.filled or Filled(content), rules, findings.copy())
-    body = _body(checked)
+    body = _body(checked, invoice_id, rules, command.defer_tax)
     drafted = InvoiceDrafted(
         unique_identifier=content.unique_identifier,
         header=checked.header,
@@ -157,11 +173,29 @@ def _checked(filled: Filled, rules: Rules, findings: Findings) -> Checked:
     return replace(checked, header=replace(checked.header, defaulted=defaulted)) if filled.taken else checked
 
 
-def _body(checked: Checked) -> list[Event]:
+def _body(checked: Checked, invoice_id: object, rules: Rules, defer_tax: bool) -> list[Event]:
     posted: list[Event] = []
     if checked.posted_date is not None:
         posted.append(InvoicePosted(checked.header.invoice_number, checked.posted_date, imported=True))
-    return [*checked.addresses, *checked.lines, *checked.taxes, *posted]
+    tax: list[Event] = []
+    if checked.header.should_calculate_tax:
+        tax = [TaxEstimationRequested()] if defer_tax else _tax(checked, invoice_id, rules)
+    return [*checked.addresses, *checked.lines, *checked.taxes, *tax, *posted]
+
+
+def _tax(checked: Checked, invoice_id: object, rules: Rules) -> list[Event]:
+    """The tax that this book can work out by itself; nothing where an engine elsewhere must be asked."""
+    subject = Subject(checked.header, {each.group: each for each in checked.addresses}, checked.lines)
+    effective, position = checked.header.invoice_date, rules.reference.position
+    try:
+        to_do = work(subject, invoice_id, rules.reference, checked.today)
+        if not to_do.only_rate_tables:
+            return []
+        brought = {each.line: sum((row.amount for row in each.rows), ZERO) for each in checked.taxes}
+        answers = by_rate_tables(to_do.asked, rules.reference.rate_table)
+        return estimated(to_do, answers, checked.lines, brought)
+    except EngineFailed as failure:
+        return [failed(failure, effective, position)]
 
 
 def _number(header: Header) -> Number | None:
@@ -189,7 +223,7 @@ def revise(
     filled = command.filled or Filled(content)
     filled = replace(filled, content=replace(filled.content, status=None))
     checked = _checked(filled, rules, findings)
-    body = _body(checked)
+    body = _body(checked, invoice_id, rules, command.defer_tax)
     revised = InvoiceRevised(
         header=checked.header,
         fingerprint=said,
@@ -291,6 +325,29 @@ def _refuse_reference(invoice: Invoice, invoice_id: object, reference: Reference
         raise ReferenceOfDraft(invoice_id=invoice_id, status=invoice.status.lower())
     if any(each and each.kind in MEMO_KINDS for each in (reference, invoice.header.reference)):
         raise MemoReference()
+
+
+def estimate(
+    command: Estimate, invoice: Invoice | None, invoice_id: object, rules: Rules, said: Said = NOTHING_SAID
+) -> Decision:
+    """Works the tax of a draft out, whole or not at all; AskAgain where engines elsewhere must be asked."""
+    _expect_draft(invoice, invoice_id, "estimated")
+    assert invoice is not None
+    return Decision(conclude(command, invoice, invoice_id, rules, said))
+
+
+def request_tax(invoice: Invoice | None, invoice_id: object) -> Decision:
+    """Leaves the tax of a draft to the background."""
+    _expect_draft(invoice, invoice_id, "estimated")
+    assert invoice is not None
+    return NOTHING if invoice.tax_asked else Decision((TaxEstimationRequested(),))
+
+
+def _expect_draft(invoice: Invoice | None, invoice_id: object, verb: str) -> None:
+    if invoice is None:
+        raise NotFound(key=invoice_id)
+    if invoice.status is not Status.DRAFT:
+        raise NotDraft(invoice_id=invoice_id, status=invoice.status.lower(), verb=verb)
 
 
 def cancel(command: Cancel, invoice: Invoice | None, invoice_id: object) -> Decision:

@@ -144,6 +144,8 @@ def _line(said: LineContent, stands: Line, content: Content, header: Header) -> 
 
 
 def _taxes(said: LineContent, stands: Line) -> Iterator[str]:
+    if stands.estimate is not None:
+        return  # what was brought has been replaced
     if len(said.taxes) != len(stands.rows):
         yield "taxes"
         return

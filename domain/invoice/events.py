@@ -7,6 +7,8 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from ..tax import EstimatedLine
+
 
 class Status(StrEnum):
     DRAFT = "DRAFT"
@@ -201,6 +203,63 @@ class TaxImported:
 
 
 @dataclass(frozen=True, slots=True)
+class TaxEstimationRequested:
+    """Somebody wants the tax worked out, and does not wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaxEngineCalled:
+    """An engine elsewhere was called once. The bodies are not kept, but what they were can be proven."""
+
+    engine_id: str
+    document_code: str
+    purpose: str
+    attempt: int
+    micros: int  # that it took
+    result: str
+    request_digest: str
+    status: str = ""  # of the transport
+    answer_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaxEstimated:
+    """What an engine made of its lines, all of them; it takes the place of the taxes that they had.
+
+    Amounts are in the invoice's currency. Engines that answered together are recorded together.
+    """
+
+    engine_id: str
+    engine_version: str
+    document_code: str
+    effective_date: date  # whose rules hold
+    reference_position: int
+    total_tax: Decimal  # of the invoice, with this
+    following: int  # events of the same estimation that come after this one
+    lines: tuple[EstimatedLine, ...]
+    rounding: str = ""  # how each row was rounded, where it was this book that did
+
+
+@dataclass(frozen=True, slots=True)
+class TaxSkipped:
+    """These lines are not taxable: there is nothing to work out, and what was brought stays."""
+
+    lines: tuple[int, ...] = ()
+    following: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaxEstimationFailed:
+    """The tax could not be worked out; everything stays as it was."""
+
+    engine_id: str
+    code: str
+    because: str
+    effective_date: date
+    reference_position: int
+
+
+@dataclass(frozen=True, slots=True)
 class InvoicePosted:
     """The invoice is final. An import brings its own number and date."""
 
@@ -248,6 +307,11 @@ Event = (
     | AddressGroupAssigned
     | LineAdded
     | TaxImported
+    | TaxEstimationRequested
+    | TaxEngineCalled
+    | TaxEstimated
+    | TaxSkipped
+    | TaxEstimationFailed
     | InvoicePosted
     | InvoiceRevised
     | InvoiceUpdated
@@ -258,6 +322,11 @@ EVENTS: tuple[type, ...] = (
     AddressGroupAssigned,
     LineAdded,
     TaxImported,
+    TaxEstimationRequested,
+    TaxEngineCalled,
+    TaxEstimated,
+    TaxSkipped,
+    TaxEstimationFailed,
     InvoicePosted,
     InvoiceRevised,
     InvoiceUpdated,

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from .. import decider
 from ..money import ZERO
+from ..tax import EstimatedLine, EstimatedRow
 from .events import (
     AddressGroupAssigned,
     DescriptionTexts,
@@ -24,8 +25,13 @@ from .events import (
     InvoiceUpdated,
     LineAdded,
     Status,
+    TaxEngineCalled,
+    TaxEstimated,
+    TaxEstimationFailed,
+    TaxEstimationRequested,
     TaxImported,
     TaxRow,
+    TaxSkipped,
     TaxStatus,
     TaxTexts,
 )
@@ -65,6 +71,19 @@ class Totals:
         return self.total_with_tax - self.converted_negative - self.payments_applied - self.credits_applied
 
 
+@dataclass(frozen=True, slots=True)
+class LineEstimate:
+    """Where a line's rows come from: `rows` explains each of them."""
+
+    engine_id: str
+    engine_version: str
+    document_code: str
+    effective_date: date
+    rounding: str
+    reference_position: int
+    rows: tuple[EstimatedRow, ...]
+
+
 @dataclass(slots=True)
 class Line:
     """A line, its taxes and how far they are."""
@@ -74,6 +93,7 @@ class Line:
     rows: tuple[TaxRow, ...] = ()
     row_texts: TaxTexts | None = _NO_TEXTS
     tax: Decimal = ZERO
+    estimate: LineEstimate | None = None
 
     @property
     def charge_with_tax(self) -> Decimal:
@@ -102,6 +122,10 @@ class Invoice:
     addresses: dict[str, AddressGroupAssigned] = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     request_ids: set[str] = field(default_factory=set)
+    tax_asked: bool = False  # for, and not done
+    first_tax_asked: bool = False  # with the first content, and not done
+    tax_failure: TaxEstimationFailed | None = None
+    lineless_tax_status: TaxStatus = TaxStatus.PENDING  # where the lines are not at hand
 
     @property
     def totals(self) -> Totals:
@@ -111,7 +135,7 @@ class Invoice:
     def tax_status(self) -> TaxStatus:
         """The least of the lines'."""
         of_lines = {line.tax_status for line in self.lines}
-        return next((status for status in TaxStatus if status in of_lines), self.header.tax_status)
+        return next((status for status in TaxStatus if status in of_lines), self.lineless_tax_status)
 
     @property
     def settlement(self) -> Settlement:
@@ -146,8 +170,15 @@ def evolve(invoice: Invoice | None, event: Event) -> Invoice:
             invoice.charge += event.charge
         case AddressGroupAssigned(group=group):
             invoice.addresses[group] = event
-        case TaxImported():
-            _take_taxes(invoice, event)
+        case (
+            TaxImported()
+            | TaxEstimationRequested()
+            | TaxEngineCalled()
+            | TaxEstimated()
+            | TaxSkipped()
+            | TaxEstimationFailed()
+        ):
+            _take_tax(invoice, event)
         case InvoicePosted(number=number, posted_date=posted_date):
             invoice.status = Status.POSTED
             invoice.number = number
@@ -178,7 +209,36 @@ def drafted(event: InvoiceDrafted) -> Invoice:
         reference_position=event.reference_position,
         version=1,
         number=event.header.invoice_number,
+        tax_asked=event.header.should_calculate_tax,
+        first_tax_asked=event.header.should_calculate_tax,
+        lineless_tax_status=event.header.tax_status,
     )
+
+
+TaxEvent = (
+    TaxImported | TaxEstimationRequested | TaxEngineCalled | TaxEstimated | TaxSkipped | TaxEstimationFailed
+)
+
+
+def _take_tax(invoice: Invoice, event: TaxEvent) -> None:
+    match event:
+        case TaxImported():
+            _take_taxes(invoice, event)
+        case TaxEstimated():
+            _take_estimate(invoice, event)
+        case TaxSkipped():
+            for number in event.lines if invoice.lines else ():
+                invoice.lines[number - 1].tax_status = TaxStatus.ESTIMATED
+            _finish_estimation(invoice, event.following)
+        case TaxEstimationRequested():
+            invoice.tax_asked = True
+        case TaxEstimationFailed():
+            invoice.tax_asked = True
+            invoice.tax_failure = event
+        case TaxEngineCalled():
+            pass  # a fact about the engine
+        case _:
+            assert_never(event)
 
 
 def _take_taxes(invoice: Invoice, event: TaxImported) -> None:
@@ -186,6 +246,56 @@ def _take_taxes(invoice: Invoice, event: TaxImported) -> None:
     tax = sum((row.amount for row in event.rows), ZERO)
     invoice.tax += tax - line.tax
     line.rows, line.row_texts, line.tax = event.rows, event.personal, tax
+
+
+def _take_estimate(invoice: Invoice, event: TaxEstimated) -> None:
+    """Lines that are not at hand are left to who has them: `estimate_line`."""
+    if invoice.lines:
+        for estimated in event.lines:
+            estimate_line(invoice.lines[estimated.number - 1], estimated, event)
+    invoice.tax = event.total_tax
+    _finish_estimation(invoice, event.following)
+
+
+def estimate_line(line: Line, estimated: EstimatedLine, event: TaxEstimated) -> None:
+    line.rows = tuple(_row(row, number, estimated, event) for number, row in enumerate(estimated.rows, 1))
+    line.row_texts = _NO_TEXTS
+    line.tax = sum((row.amount for row in estimated.rows), ZERO)
+    line.tax_status = TaxStatus.ESTIMATED
+    line.estimate = LineEstimate(
+        event.engine_id,
+        event.engine_version,
+        event.document_code,
+        event.effective_date,
+        event.rounding,
+        event.reference_position,
+        estimated.rows,
+    )
+
+
+def _row(row: EstimatedRow, number: int, line: EstimatedLine, event: TaxEstimated) -> TaxRow:
+    return TaxRow(
+        transaction_number=row.transaction_number or f"{event.document_code}:{line.number}:{number}",
+        amount=row.amount,
+        rate=row.rate,
+        name=row.name,
+        code=line.tax_code,
+        effective_date=event.effective_date,
+        document_number=event.document_code,
+        exempt_amount=row.exempt_amount or ZERO.quantize(row.amount),
+    )
+
+
+def _finish_estimation(invoice: Invoice, following: int) -> None:
+    """With its last event an estimation is whole: every line has its tax, or needs none."""
+    if following:
+        return
+    invoice.tax_asked = False
+    invoice.tax_failure = None
+    invoice.lineless_tax_status = TaxStatus.ESTIMATED
+    if invoice.first_tax_asked:
+        invoice.first_totals, invoice.first_currency = invoice.totals, invoice.header.currency
+        invoice.first_tax_asked = False
 
 
 def _revise(invoice: Invoice, event: InvoiceRevised) -> None:
@@ -198,6 +308,10 @@ def _revise(invoice: Invoice, event: InvoiceRevised) -> None:
     invoice.charge = invoice.tax = ZERO
     invoice.addresses = {}
     invoice.lines = []
+    invoice.tax_asked = event.header.should_calculate_tax
+    invoice.first_tax_asked = False
+    invoice.tax_failure = None
+    invoice.lineless_tax_status = event.header.tax_status
     _remember(invoice, event.request_id)
 
 

@@ -1,4 +1,4 @@
-"""The data that decisions rest on: payment terms, legal entities, accounting periods, treatments, settings.
+"""The data that decisions rest on: payment terms, legal entities, accounting periods, taxes, settings.
 
 Applied as a whole and event-sourced, so that every decision can name what it was taken with.
 """
@@ -9,6 +9,8 @@ from .entries import (
     FIELD_OF,
     SETTINGS_ID,
     AccountingPeriod,
+    Basis,
+    EngineType,
     Entry,
     EntryStatus,
     Kind,
@@ -16,7 +18,10 @@ from .entries import (
     PaymentTerm,
     PeriodStatus,
     Settings,
+    TaxEngine,
+    TaxRate,
     TaxTreatment,
+    TreatmentItem,
     id_of,
     kind_of,
     words,
@@ -31,21 +36,28 @@ from .events import (
     ReferenceDataApplied,
     ReferenceEntryRemoved,
     SettingsSet,
+    TaxEngineSet,
+    TaxRateSet,
     TaxTreatmentSet,
     set_event,
 )
+from .rates import Rated, RateTable, table
 from .state import At, ReferenceData, fold, zone
+from .tax_checks import RATES_MAX, check_rates
 
 __all__ = [
     "ENTRIES_MAX",
     "EVENTS",
     "FIELD_OF",
+    "RATES_MAX",
     "SETTINGS_ID",
     "AccountingPeriod",
     "AccountingPeriodSet",
     "Apply",
     "At",
+    "Basis",
     "Change",
+    "EngineType",
     "Entry",
     "EntrySet",
     "EntryStatus",
@@ -57,19 +69,28 @@ __all__ = [
     "PaymentTermSet",
     "PeriodStatus",
     "Plan",
+    "RateTable",
+    "Rated",
     "ReferenceData",
     "ReferenceDataApplied",
     "ReferenceEntryRemoved",
     "Settings",
     "SettingsSet",
     "StaleBase",
+    "TaxEngine",
+    "TaxEngineSet",
+    "TaxRate",
+    "TaxRateSet",
     "TaxTreatment",
     "TaxTreatmentSet",
+    "TreatmentItem",
+    "check_rates",
     "fold",
     "id_of",
     "kind_of",
     "plan",
     "set_event",
+    "table",
     "words",
     "zone",
 ]

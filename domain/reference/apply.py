@@ -54,7 +54,9 @@ class Change:
 
 
 def _text(entry: Entry | None, name: str) -> str:
-    value = "" if entry is None else getattr(entry, name)
+    value = None if entry is None else getattr(entry, name)
+    if value is None or value == ():
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from ..dates import check_date
@@ -18,6 +18,8 @@ from .entries import (
     LegalEntity,
     PaymentTerm,
     Settings,
+    TaxEngine,
+    TaxRate,
     TaxTreatment,
     id_of,
     kind_of,
@@ -25,9 +27,9 @@ from .entries import (
 )
 from .events import EntrySet, ReferenceEntryRemoved
 from .state import At, ReferenceData, fold, zone
+from .tax_checks import check_engine, check_rate, check_treatment
 
 ENTRIES_MAX = 100_000  # of one application; larger sets are applied in parts
-CODE_MAX = 80
 TERM_DAYS_MAX = 3650
 DEFAULTS = (
     ("default_payment_term_id", Kind.PAYMENT_TERM),
@@ -99,9 +101,12 @@ def _check_entry(entry: Entry, path: str, findings: Findings) -> None:
                 findings.add(f"{path}.time_zone", Rule.TIME_ZONE, value=shown(name))
         case AccountingPeriod():
             _check_period(entry, path, findings)
+        case TaxEngine():
+            check_engine(entry, path, findings)
         case TaxTreatment():
-            check_text(entry.tax_code, f"{path}.tax_code", findings, limit=CODE_MAX)
-            check_text(entry.product_code, f"{path}.product_code", findings, limit=CODE_MAX)
+            check_treatment(entry, path, findings)
+        case TaxRate():
+            check_rate(entry, path, findings)
 
 
 def _check_period(period: AccountingPeriod, path: str, findings: Findings) -> None:
@@ -135,7 +140,14 @@ def _check_names(entry: Entry, path: str, after: ReferenceData, findings: Findin
         case AccountingPeriod(legal_entity_id=owner):
             if owner not in after.legal_entities:
                 _unknown(Kind.LEGAL_ENTITY, owner, f"{path}.legal_entity_id", after, findings)
+        case TaxRate(legal_entity_id=owner):
+            if owner and owner not in after.legal_entities:
+                _unknown(Kind.LEGAL_ENTITY, owner, f"{path}.legal_entity_id", after, findings)
+        case TaxEngine():
+            pass
         case PaymentTerm() | LegalEntity() | TaxTreatment():
+            if isinstance(entry, TaxTreatment) and entry.engine_id not in ("", *after.tax_engines):
+                _unknown(Kind.TAX_ENGINE, entry.engine_id, f"{path}.engine_id", after, findings)
             if entry.status is not EntryStatus.ACTIVE:
                 _check_no_default(entry, path, after, findings)
 
@@ -197,11 +209,17 @@ def _check_still_used(
         value: str = getattr(after.settings, name)
         if (kind, value) in gone:
             _still_used(kind, value, f"data.{FIELD_OF[kind]}", f"settings.{name}", findings)
-    for period in after.accounting_periods.values():
-        owner = period.legal_entity_id
-        if (Kind.LEGAL_ENTITY, owner) in gone:
-            user = f"accounting period {shown(period.id)}"
-            _still_used(Kind.LEGAL_ENTITY, owner, "data.legal_entities", user, findings)
+    for user, kind, value in _uses(after):
+        if (kind, value) in gone:
+            user_words = f"{words(kind_of(user))} {shown(user.id)}"
+            _still_used(kind, value, f"data.{FIELD_OF[kind]}", user_words, findings)
+
+
+def _uses(after: ReferenceData) -> Iterator[tuple[AccountingPeriod | TaxTreatment | TaxRate, Kind, str]]:
+    """Who names whom."""
+    yield from ((each, Kind.LEGAL_ENTITY, each.legal_entity_id) for each in after.accounting_periods.values())
+    yield from ((each, Kind.TAX_ENGINE, each.engine_id) for each in after.tax_treatments.values())
+    yield from ((each, Kind.LEGAL_ENTITY, each.legal_entity_id) for each in after.tax_rates.values())
 
 
 def _still_used(kind: Kind, value: str, path: str, user: str, findings: Findings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 
 from ..terms import TermType
@@ -24,7 +25,9 @@ class Kind(StrEnum):
     PAYMENT_TERM = "payment_term"
     LEGAL_ENTITY = "legal_entity"
     ACCOUNTING_PERIOD = "accounting_period"
+    TAX_ENGINE = "tax_engine"
     TAX_TREATMENT = "tax_treatment"
+    TAX_RATE = "tax_rate"
     SETTINGS = "settings"
 
 
@@ -59,6 +62,34 @@ class AccountingPeriod:
     status: PeriodStatus = PeriodStatus.OPEN
 
 
+class EngineType(StrEnum):
+    RATE_TABLE = "RATE_TABLE"
+    REMOTE = "REMOTE"
+
+
+@dataclass(frozen=True, slots=True)
+class TaxEngine:
+    """Who works taxes out: the tax rates of this book, or a program elsewhere."""
+
+    id: str
+    name: str
+    type: EngineType
+    endpoint: str = ""  # of a remote one: HOST:PORT
+    tls: bool = False
+    seller_code: str = ""
+    timeout_ms: int = 0  # for one call; 0: the default
+    status: EntryStatus = EntryStatus.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class TreatmentItem:
+    """Codes of one product under a treatment, in place of the treatment's own."""
+
+    product_id: str
+    tax_code: str = ""
+    product_code: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class TaxTreatment:
     id: str
@@ -67,6 +98,42 @@ class TaxTreatment:
     tax_code: str = ""
     product_code: str = ""
     status: EntryStatus = EntryStatus.ACTIVE
+    engine_id: str = ""
+    items: tuple[TreatmentItem, ...] = ()
+
+    def codes(self, product_id: str) -> tuple[str, str]:
+        """The tax code and the product code of a line with this product."""
+        for item in self.items:
+            if item.product_id == product_id:
+                return item.tax_code or self.tax_code, item.product_code or self.product_code
+        return self.tax_code, self.product_code
+
+
+class Basis(StrEnum):
+    """What a percentage is taken of."""
+
+    GROSS = "GROSS"  # the charge
+    NET = "NET"  # the charge and the taxes that the line has so far
+
+
+@dataclass(frozen=True, slots=True)
+class TaxRate:
+    """A percentage or a flat amount, for the lines that it matches: what is blank matches all."""
+
+    id: str
+    name: str
+    tax_code: str
+    country: str
+    percentage: Decimal | None = None
+    flat_amount: Decimal | None = None
+    basis: Basis = Basis.GROSS
+    priority: int | None = None
+    state: str = ""
+    product_code: str = ""
+    legal_entity_id: str = ""
+    currency: str = ""
+    start_date: date | None = None
+    end_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +146,15 @@ class Settings:
     closed_periods_allowed: bool = False
 
 
-Entry = PaymentTerm | LegalEntity | AccountingPeriod | TaxTreatment | Settings
+Entry = PaymentTerm | LegalEntity | AccountingPeriod | TaxEngine | TaxTreatment | TaxRate | Settings
 
 FIELD_OF = {
     Kind.PAYMENT_TERM: "payment_terms",
     Kind.LEGAL_ENTITY: "legal_entities",
     Kind.ACCOUNTING_PERIOD: "accounting_periods",
+    Kind.TAX_ENGINE: "tax_engines",
     Kind.TAX_TREATMENT: "tax_treatments",
+    Kind.TAX_RATE: "tax_rates",
 }
 
 
@@ -97,8 +166,12 @@ def kind_of(entry: Entry) -> Kind:
             return Kind.LEGAL_ENTITY
         case AccountingPeriod():
             return Kind.ACCOUNTING_PERIOD
+        case TaxEngine():
+            return Kind.TAX_ENGINE
         case TaxTreatment():
             return Kind.TAX_TREATMENT
+        case TaxRate():
+            return Kind.TAX_RATE
         case Settings():
             return Kind.SETTINGS
 

@@ -11,6 +11,8 @@ from .entries import (
     LegalEntity,
     PaymentTerm,
     Settings,
+    TaxEngine,
+    TaxRate,
     TaxTreatment,
 )
 
@@ -36,6 +38,16 @@ class TaxTreatmentSet:
 
 
 @dataclass(frozen=True, slots=True)
+class TaxEngineSet:
+    entry: TaxEngine
+
+
+@dataclass(frozen=True, slots=True)
+class TaxRateSet:
+    entry: TaxRate
+
+
+@dataclass(frozen=True, slots=True)
 class SettingsSet:
     entry: Settings
 
@@ -55,13 +67,23 @@ class ReferenceDataApplied:
     removed: int
 
 
-EntrySet = PaymentTermSet | LegalEntitySet | AccountingPeriodSet | TaxTreatmentSet | SettingsSet
+EntrySet = (
+    PaymentTermSet
+    | LegalEntitySet
+    | AccountingPeriodSet
+    | TaxEngineSet
+    | TaxTreatmentSet
+    | TaxRateSet
+    | SettingsSet
+)
 Event = EntrySet | ReferenceEntryRemoved | ReferenceDataApplied
 EVENTS: tuple[type, ...] = (
     PaymentTermSet,
     LegalEntitySet,
     AccountingPeriodSet,
+    TaxEngineSet,
     TaxTreatmentSet,
+    TaxRateSet,
     SettingsSet,
     ReferenceEntryRemoved,
     ReferenceDataApplied,
@@ -76,7 +98,11 @@ def set_event(entry: Entry) -> EntrySet:
             return LegalEntitySet(entry)
         case AccountingPeriod():
             return AccountingPeriodSet(entry)
+        case TaxEngine():
+            return TaxEngineSet(entry)
         case TaxTreatment():
             return TaxTreatmentSet(entry)
+        case TaxRate():
+            return TaxRateSet(entry)
         case Settings():
             return SettingsSet(entry)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from operator import attrgetter
+from typing import Any
 
 from ..findings import Have
 from .entries import (
@@ -20,12 +21,16 @@ from .entries import (
     LegalEntity,
     PaymentTerm,
     Settings,
+    TaxEngine,
+    TaxRate,
     TaxTreatment,
     kind_of,
 )
 from .events import Event, ReferenceDataApplied, ReferenceEntryRemoved, SettingsSet
+from .rates import NO_RATES, Rated, RateTable
 
 Entries = Mapping[str, Entry]
+Taxed = TaxTreatment | TaxRate
 Periods = dict[str, list[AccountingPeriod]]
 
 _start_date = attrgetter("start_date")
@@ -41,7 +46,10 @@ class ReferenceData:
     payment_terms: Mapping[str, PaymentTerm] = field(default_factory=dict)
     legal_entities: Mapping[str, LegalEntity] = field(default_factory=dict)
     accounting_periods: Mapping[str, AccountingPeriod] = field(default_factory=dict)
+    tax_engines: Mapping[str, TaxEngine] = field(default_factory=dict)
     tax_treatments: Mapping[str, TaxTreatment] = field(default_factory=dict)
+    tax_rates: Mapping[str, TaxRate] = field(default_factory=dict)  # in the order of their first recording
+    rate_table: RateTable = field(default=NO_RATES, repr=False, compare=False)
     settings: Settings = field(default_factory=Settings)
     settings_known: bool = False
     stream_versions: Mapping[tuple[Kind, str], int] = field(default_factory=dict)
@@ -60,8 +68,12 @@ class ReferenceData:
                 return self.legal_entities
             case Kind.ACCOUNTING_PERIOD:
                 return self.accounting_periods
+            case Kind.TAX_ENGINE:
+                return self.tax_engines
             case Kind.TAX_TREATMENT:
                 return self.tax_treatments
+            case Kind.TAX_RATE:
+                return self.tax_rates
             case Kind.SETTINGS:
                 return {SETTINGS_ID: self.settings} if self.settings_known else {}
 
@@ -100,32 +112,57 @@ class At:
 
 def fold(since: ReferenceData, events: Iterable[tuple[Event, At]]) -> ReferenceData:
     """The reference data after these events; `since` stays as it is."""
-    entries: dict[Kind, dict[str, Entry]] = {kind: dict(since.of(kind)) for kind in FIELD_OF}
-    versions = dict(since.stream_versions)
-    settings, known = since.settings, since.settings_known
-    version, position, recorded = since.version, since.position, since.recorded
+    folding = _Folding(since)
     for event, at in events:
-        position, recorded = at.position, at.recorded
+        folding.take(event, at)
+    return folding.folded()
+
+
+class _Folding:
+    """Reference data on its way; a kind is copied when it first changes, and no other."""
+
+    def __init__(self, since: ReferenceData) -> None:
+        self._since = since
+        self._entries: dict[Kind, dict[str, Entry]] = {}
+        self._versions = dict(since.stream_versions)
+        self._rated: dict[str, Rated | None] = {}
+        self._changed: dict[str, Any] = {}
+
+    def take(self, event: Event, at: At) -> None:
+        self._changed |= {"position": at.position, "recorded": at.recorded}
         match event:
             case ReferenceDataApplied():
-                version = at.version
+                self._changed["version"] = at.version
             case ReferenceEntryRemoved(kind=kind, id=entry_id):
-                entries[kind].pop(entry_id, None)
-                versions[kind, entry_id] = at.version
+                self._of(kind).pop(entry_id, None)
+                self._versions[kind, entry_id] = at.version
+                if kind is Kind.TAX_RATE:
+                    self._rated[entry_id] = None
             case SettingsSet(entry=settings):
-                known = True
-                versions[Kind.SETTINGS, SETTINGS_ID] = at.version
+                self._changed |= {"settings": settings, "settings_known": True}
+                self._versions[Kind.SETTINGS, SETTINGS_ID] = at.version
             case _:
-                kind = kind_of(event.entry)
-                entries[kind][event.entry.id] = event.entry
-                versions[kind, event.entry.id] = at.version
-    return replace(
-        since,
-        version=version,
-        position=position,
-        recorded=recorded,
-        settings=settings,
-        settings_known=known,
-        stream_versions=versions,
-        **{FIELD_OF[kind]: by_id for kind, by_id in entries.items()},  # type: ignore[arg-type]
-    )
+                self._set(event.entry, at)
+
+    def _set(self, entry: PaymentTerm | LegalEntity | AccountingPeriod | TaxEngine | Taxed, at: At) -> None:
+        kind = kind_of(entry)
+        self._of(kind)[entry.id] = entry
+        self._versions[kind, entry.id] = at.version
+        if isinstance(entry, TaxRate):
+            self._rated[entry.id] = Rated(entry, self._age(entry.id, at), at.version)
+
+    def _age(self, rate_id: str, at: At) -> int:
+        """Where the rate was recorded first; one that was removed and comes back is new."""
+        stands = self._rated[rate_id] if rate_id in self._rated else self._since.rate_table.get(rate_id)
+        return stands.age if stands else at.position
+
+    def _of(self, kind: Kind) -> dict[str, Entry]:
+        if kind not in self._entries:
+            self._entries[kind] = dict(self._since.of(kind))
+        return self._entries[kind]
+
+    def folded(self) -> ReferenceData:
+        if self._rated:
+            self._changed["rate_table"] = self._since.rate_table.changed(self._rated)
+        kinds: dict[str, Any] = {FIELD_OF[kind]: entries for kind, entries in self._entries.items()}
+        return replace(self._since, stream_versions=self._versions, **self._changed, **kinds)

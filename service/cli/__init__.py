@@ -1,4 +1,4 @@
-"""`daybook`: the command line; all but `serve`, `migrate` and `demo` is a client of the contract.
+"""`daybook`: the command line; all but `serve`, `migrate`, `tax-engine` and `demo` are its clients.
 
 Exit status: 0 well; 1 the service said no; 2 the command itself is wrong; 3 the service could not be asked.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import typer
 
-from . import invoice_verbs, memo_verbs, reference_verbs, server_verbs
+from . import invoice_verbs, memo_verbs, reference_verbs, server_verbs, tax_verbs
 from .options import verb
 
 app = typer.Typer(
@@ -33,6 +33,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "cancel": invoice_verbs.cancel,
     "revise": invoice_verbs.revise,
     "update": invoice_verbs.update,
+    "estimate": tax_verbs.estimate,
+    "unfinished": tax_verbs.unfinished,
+    "tax-engine": tax_verbs.tax_engine,
     "status": server_verbs.status,
     "migrate": server_verbs.migrate,
     "backup": server_verbs.backup,

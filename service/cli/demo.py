@@ -20,10 +20,12 @@ from .memos import create, post
 from .options import Author, Named, Service, Shape, Stop
 from .reading import list_, order, show
 from .reference import apply
+from .taxes import unfinished
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 ORDER = "SO-2026-00417"
 INVOICE = Named(key="nl-de:2026-0467")
+TAXED = Named(key="nl-de:2026-0710")
 MEMO, MEMO_ORDER = NamedMemo("nl-de:DM-2026-0007"), "SO-2026-00533"
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
@@ -59,6 +61,10 @@ def ask(service: Service) -> None:
     list_(service, table, Conditions(label=["region=apac"]), None, done.position)
     step(f"daybook show --key {INVOICE.key}")
     show(service, table, INVOICE, done.position)
+    step(f"daybook show --key {TAXED.key} --explain")
+    show(service, table, TAXED, done.position, explain=True)
+    step("daybook unfinished")
+    unfinished(service, author, retry=False, as_json=False)
 
 
 def charge_later(service: Service, author: Author, table: Shape) -> None:

@@ -67,11 +67,19 @@ def order(
     run(service, shape, order_id, None if all_ else limit, min_position)
 
 
-def show(service: Service, shape: Shape, named: Named, min_position: MinPosition = "") -> None:
+def show(
+    service: Service,
+    shape: Shape,
+    named: Named,
+    min_position: MinPosition = "",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say of every tax row what it was worked out of.")
+    ] = False,
+) -> None:
     """Show one invoice in full."""
     from .reading import show as run
 
-    run(service, shape, named, min_position)
+    run(service, shape, named, min_position, explain=explain)
 
 
 @dataclass(frozen=True, slots=True)

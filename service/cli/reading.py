@@ -9,6 +9,7 @@ from daybook.v1 import invoice_pb2 as pb
 from daybook.v1 import invoice_query_service_pb2 as query
 from daybook.v1.invoice_service_pb2 import InvoiceKey
 
+from .explaining import print_explanations
 from .forms import message
 from .in_full import print_invoice
 from .invoice_verbs import Conditions
@@ -20,7 +21,7 @@ from .trees import Plain, Tree
 PAGE_MAX = 500
 
 
-def show(service: Service, shape: Shape, named: Named, min_position: str) -> None:
+def show(service: Service, shape: Shape, named: Named, min_position: str, *, explain: bool = False) -> None:
     shape.check()
     key = key_of(named)
     with remote(service) as there:
@@ -31,6 +32,8 @@ def show(service: Service, shape: Shape, named: Named, min_position: str) -> Non
             del invoice.lines[:]
             invoice.lines.extend(all_lines(there, service, key, min_position))
     print_invoice(invoice, shape, answer.lineage if answer.HasField("lineage") else None)
+    if explain and not (shape.as_json or shape.as_csv):
+        print_explanations(invoice)
 
 
 def all_lines(there: Remote, service: Service, key: InvoiceKey, min_position: str) -> Iterator[pb.Line]:

@@ -17,6 +17,7 @@ from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
 from daybook.v1.invoice_service_pb2 import IngestInvoiceRequest, InvoiceKey, InvoiceNumber
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceStub
+from daybook.v1.unfinished_work_service_pb2_grpc import UnfinishedWorkServiceStub
 
 from .faults import Misspoken
 from .files import read_one
@@ -35,6 +36,7 @@ class Remote:
         self.memos = DebitMemoServiceStub(channel)
         self.queries = InvoiceQueryServiceStub(channel)
         self.reference = ReferenceDataServiceStub(channel)
+        self.unfinished = UnfinishedWorkServiceStub(channel)
 
 
 @contextmanager

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import cast
 from uuid import UUID
 
 from daybook.v1 import invoice_pb2 as pb
-from domain import debit_memo, invoice
+from domain import debit_memo, invoice, tax
 from domain.findings import Findings, Rule
 
 from .content import LINE_REFERENCE_KINDS, REFERENCE_KINDS, STATUSES, TAX_STATUSES
 from .values import EnumTable, write_date, write_decimal, write_instant, write_money
 
+Positioned = Callable[[int], str]  # a position as it is answered
+
 SETTLEMENTS = EnumTable(pb.SettlementStatus, invoice.Settlement, "SETTLEMENT_STATUS")
+ROW_BASES = EnumTable(pb.TaxRowBasis, tax.RowBasis, "TAX_ROW_BASIS")
 LINES_SHOWN_MAX = 500  # of an invoice in the full view
 
 
@@ -116,7 +119,7 @@ def write_address(
     )
 
 
-def write_line(line: invoice.Line, legal_entity_id: str) -> pb.Line:
+def write_line(line: invoice.Line, legal_entity_id: str, position: Positioned) -> pb.Line:
     added = line.added
     content = pb.LineContent(
         name=added.name,
@@ -151,6 +154,7 @@ def write_line(line: invoice.Line, legal_entity_id: str) -> pb.Line:
         taxable=added.taxable,
         tax_amount=write_decimal(line.tax),
         amount_with_tax=write_decimal(line.charge_with_tax),
+        tax_explanations=_write_explanations(line.estimate, position) if line.estimate else (),
     )
 
 
@@ -181,10 +185,39 @@ def write_rows(line: invoice.Line | debit_memo.Line) -> Iterable[pb.TaxRow]:
         )
 
 
+def _write_explanations(estimate: invoice.LineEstimate, position: Positioned) -> Iterable[pb.TaxExplanation]:
+    for row in estimate.rows:
+        yield pb.TaxExplanation(
+            engine_id=estimate.engine_id,
+            engine_version=estimate.engine_version,
+            rate_id=row.rate_id,
+            rate_version=row.rate_version or 0,
+            basis=cast(pb.TaxRowBasis.ValueType, ROW_BASES.wire[row.basis]),
+            taxable_amount=write_decimal(row.taxable_amount),
+            rounding=estimate.rounding,
+            effective_date=write_date(estimate.effective_date),
+            reference_data_position=position(estimate.reference_position),
+            document_code=estimate.document_code,
+            exempt_reason=row.exempt_reason,
+            imposition_type=row.imposition_type,
+            jurisdiction=_write_jurisdiction(row.jurisdiction) if row.jurisdiction else None,
+        )
+
+
+def _write_jurisdiction(jurisdiction: tax.Jurisdiction) -> pb.TaxJurisdiction:
+    return pb.TaxJurisdiction(
+        country=jurisdiction.country,
+        level=jurisdiction.level,
+        name=jurisdiction.name,
+        region=jurisdiction.region,
+        id=jurisdiction.id,
+    )
+
+
 def write_invoice(
     invoice_id: UUID,
     state: invoice.Invoice,
-    reference_position: str,
+    position: Positioned,
     created: datetime | None,
     updated: datetime | None,
     *,
@@ -206,10 +239,10 @@ def write_invoice(
         defaulted=state.header.defaulted,
         create_time=write_instant(created) if created else None,
         update_time=write_instant(updated) if updated else None,
-        reference_data_position=reference_position,
+        reference_data_position=position(state.reference_position),
     )
     if full:
         message.content.address_groups.extend(map(write_address, state.addresses.values()))
         entity = state.header.legal_entity_id
-        message.lines.extend(write_line(line, entity) for line in state.lines[:LINES_SHOWN_MAX])
+        message.lines.extend(write_line(line, entity, position) for line in state.lines[:LINES_SHOWN_MAX])
     return message

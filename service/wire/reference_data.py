@@ -10,9 +10,10 @@ from daybook.v1 import reference_data_service_pb2 as pb
 from domain import reference, terms
 from domain.findings import Findings, Rule
 
+from .entry_status import read_entry_status, write_entry_status
+from .tax_reference import read_engine, read_rate, read_treatment, write_engine, write_rate, write_treatment
 from .values import EnumTable, read_date, write_date
 
-ENTRY_STATUSES = EnumTable(pb.EntryStatus, reference.EntryStatus, "ENTRY_STATUS")
 PERIOD_STATUSES = EnumTable(pb.PeriodStatus, reference.PeriodStatus, "PERIOD_STATUS")
 TERM_TYPES = EnumTable(pb.PaymentTermType, terms.TermType, "PAYMENT_TERM_TYPE")
 
@@ -30,10 +31,12 @@ def read_apply(message: pb.ApplyReferenceDataRequest, findings: Findings) -> ref
             _period(each, f"data.accounting_periods[{n}]", findings)
             for n, each in enumerate(data.accounting_periods)
         ),
+        *(read_engine(each, f"data.tax_engines[{n}]", findings) for n, each in enumerate(data.tax_engines)),
         *(
-            _treatment(each, f"data.tax_treatments[{n}]", findings)
+            read_treatment(each, f"data.tax_treatments[{n}]", findings)
             for n, each in enumerate(data.tax_treatments)
         ),
+        *(read_rate(each, f"data.tax_rates[{n}]", findings) for n, each in enumerate(data.tax_rates)),
     ]
     return reference.Apply(
         entries=tuple(entries),
@@ -49,11 +52,6 @@ def _mentioned(data: pb.ReferenceData) -> Iterable[reference.Kind]:
             yield kind
 
 
-def _entry_status(number: int, path: str, findings: Findings) -> reference.EntryStatus:
-    status = ENTRY_STATUSES.read(number, f"{path}.status", findings)
-    return cast(reference.EntryStatus, status or reference.EntryStatus.ACTIVE)
-
-
 def _term(message: pb.PaymentTerm, path: str, findings: Findings) -> reference.PaymentTerm:
     kind = TERM_TYPES.read(message.type, f"{path}.type", findings)
     if kind is None:
@@ -63,13 +61,16 @@ def _term(message: pb.PaymentTerm, path: str, findings: Findings) -> reference.P
         message.name,
         cast(terms.TermType, kind or terms.TermType.PERIOD_BASED),
         message.days,
-        _entry_status(message.status, path, findings),
+        read_entry_status(message.status, path, findings),
     )
 
 
 def _entity(message: pb.LegalEntity, path: str, findings: Findings) -> reference.LegalEntity:
     return reference.LegalEntity(
-        message.id, message.name, message.time_zone or "UTC", _entry_status(message.status, path, findings)
+        message.id,
+        message.name,
+        message.time_zone or "UTC",
+        read_entry_status(message.status, path, findings),
     )
 
 
@@ -96,17 +97,6 @@ def _day(message: pb.AccountingPeriod, name: str, path: str, findings: Findings)
     return read_date(getattr(message, name), f"{path}.{name}", findings)
 
 
-def _treatment(message: pb.TaxTreatment, path: str, findings: Findings) -> reference.TaxTreatment:
-    return reference.TaxTreatment(
-        message.id,
-        message.name,
-        message.taxable,
-        message.tax_code,
-        message.product_code,
-        _entry_status(message.status, path, findings),
-    )
-
-
 def _settings(message: pb.Settings) -> Mapping[str, str | bool]:
     return {field.name: value for field, value in message.ListFields()}
 
@@ -118,15 +108,13 @@ def write_reference_data(data: reference.ReferenceData) -> pb.ReferenceData:
         accounting_periods=(
             _write_period(data.accounting_periods[each]) for each in sorted(data.accounting_periods)
         ),
-        tax_treatments=(_write_treatment(data.tax_treatments[each]) for each in sorted(data.tax_treatments)),
+        tax_engines=(write_engine(data.tax_engines[each]) for each in sorted(data.tax_engines)),
+        tax_treatments=(write_treatment(data.tax_treatments[each]) for each in sorted(data.tax_treatments)),
+        tax_rates=(write_rate(each) for each in data.rate_table.by_age()),
     )
     if data.settings_known:
         message.settings.CopyFrom(_write_settings(data.settings))
     return message
-
-
-def _write_entry_status(status: reference.EntryStatus) -> pb.EntryStatus.ValueType:
-    return cast(pb.EntryStatus.ValueType, ENTRY_STATUSES.wire[status])
 
 
 def _write_term(term: reference.PaymentTerm) -> pb.PaymentTerm:
@@ -135,7 +123,7 @@ def _write_term(term: reference.PaymentTerm) -> pb.PaymentTerm:
         name=term.name,
         type=cast(pb.PaymentTermType.ValueType, TERM_TYPES.wire[term.type]),
         days=term.days,
-        status=_write_entry_status(term.status),
+        status=write_entry_status(term.status),
     )
 
 
@@ -144,7 +132,7 @@ def _write_entity(entity: reference.LegalEntity) -> pb.LegalEntity:
         id=entity.id,
         name=entity.name,
         time_zone=entity.time_zone,
-        status=_write_entry_status(entity.status),
+        status=write_entry_status(entity.status),
     )
 
 
@@ -157,17 +145,6 @@ def _write_period(period: reference.AccountingPeriod) -> pb.AccountingPeriod:
         end_date=write_date(period.end_date),
         financial_year=period.financial_year,
         status=cast(pb.PeriodStatus.ValueType, PERIOD_STATUSES.wire[period.status]),
-    )
-
-
-def _write_treatment(treatment: reference.TaxTreatment) -> pb.TaxTreatment:
-    return pb.TaxTreatment(
-        id=treatment.id,
-        name=treatment.name,
-        taxable=treatment.taxable,
-        tax_code=treatment.tax_code,
-        product_code=treatment.product_code,
-        status=_write_entry_status(treatment.status),
     )
 
 

@@ -13,6 +13,7 @@ from domain.findings import Findings, Malformed, Rule, listed, shown
 from projections.invoice_summary import InvoiceSummary
 
 from .invoices import (
+    Positioned,
     write_address,
     write_header,
     write_line,
@@ -69,10 +70,11 @@ def add_content(
     addresses: Iterable[invoice.AddressGroupAssigned],
     lines: Iterable[invoice.Line],
     legal_entity_id: str,
+    position: Positioned,
 ) -> None:
     """What the full view has besides."""
     message.content.address_groups.extend(map(write_address, addresses))
-    message.lines.extend(write_line(line, legal_entity_id) for line in lines)
+    message.lines.extend(write_line(line, legal_entity_id, position) for line in lines)
 
 
 _FIELDS = tuple(field.name for field in pb.Invoice.DESCRIPTOR.fields)

@@ -23,6 +23,7 @@ EDGE = {
     Rule.POSITION,
     Rule.PAGE_TOKEN,
     Rule.MASK,
+    Rule.DRY_RUN_ONLY,
 }  # found where messages are read, before the domain sees them
 
 

@@ -282,7 +282,7 @@ TEXTS = [
     (entry, each.name)
     for entry in (NET_30, GERMANY, NOVEMBER, STANDARD)
     for each in fields(entry)
-    if each.type == "str" and each.name not in ("time_zone", "legal_entity_id")
+    if each.type == "str" and each.name not in ("time_zone", "legal_entity_id", "engine_id")
 ]
 
 

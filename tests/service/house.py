@@ -15,6 +15,7 @@ from daybook.client import Explanation, explain
 from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceStub
+from daybook.v1.unfinished_work_service_pb2_grpc import UnfinishedWorkServiceStub
 from domain import identity
 from service.bootstrap import running
 from service.config import Config
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # they exist for type checkers alone
     from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceAsyncStub
     from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceAsyncStub
     from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceAsyncStub
+    from daybook.v1.unfinished_work_service_pb2_grpc import UnfinishedWorkServiceAsyncStub
 
 LOOPBACK = "127.0.0.1:0"
 
@@ -55,6 +57,10 @@ class House:
     @property
     def reference(self) -> ReferenceDataServiceAsyncStub:
         return ReferenceDataServiceStub(self.channel)
+
+    @property
+    def unfinished(self) -> UnfinishedWorkServiceAsyncStub:
+        return UnfinishedWorkServiceStub(self.channel)
 
     async def history(self, key: str) -> Sequence[Recorded]:
         """What the log holds of the invoice with this key."""

@@ -43,11 +43,12 @@ def test_the_demonstration_shows_an_order_and_an_invoice_and_leaves_nothing_behi
     assert shown.returncode == 0, shown.stdout + shown.stderr
     for text in (
         "ready after",
-        "63 changed",
+        "76 changed",
         "39 recorded",
         "order SO-2026-00533: 2 invoices",
         "order SO-2026-00417: 6 invoices",
         "Invoice RE-2026-0467",
+        "de-19 v1   gross   63,312.00",
     ):
         assert text in shown.stdout
     assert list(place.iterdir()) == []

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from domain import debit_memo, invoice, numbering, reference
+from domain import debit_memo, invoice, numbering, reference, tax
 from domain.terms import TermType
 from store.log import Event
 
@@ -109,6 +109,54 @@ EXAMPLES: dict[tuple[str, int], Event] = {
         ),
         personal=invoice.TaxTexts(("federal", "")),
     ),
+    ("TaxEstimationRequested", 1): invoice.TaxEstimationRequested(),
+    ("TaxEngineCalled", 1): invoice.TaxEngineCalled(
+        "far", "D-7", "estimate", 2, 1250, "SUCCESS", "a" * 64, "OK", "b" * 64
+    ),
+    ("TaxEstimated", 1): invoice.TaxEstimated(
+        engine_id="rates",
+        engine_version="rate-table/1",
+        document_code="D-7",
+        effective_date=date(2026, 4, 1),
+        reference_position=12,
+        total_tax=Decimal("24.00"),
+        following=1,
+        lines=(
+            tax.EstimatedLine(
+                1,
+                "S",
+                (
+                    tax.EstimatedRow(
+                        Decimal("19.00"),
+                        Decimal(19),
+                        "VAT",
+                        Decimal("100.00"),
+                        tax.RowBasis.GROSS,
+                        "de-19",
+                        3,
+                    ),
+                    tax.EstimatedRow(
+                        Decimal("5.00"),
+                        Decimal(0),
+                        "City",
+                        Decimal("119.00"),
+                        tax.RowBasis.ENGINE,
+                        exempt_amount=Decimal("1.00"),
+                        exempt_reason="museum",
+                        transaction_number="T-9",
+                        imposition_type="CITY",
+                        jurisdiction=tax.Jurisdiction("DE", "CITY", "Würzburg", "BY", "j-1"),
+                    ),
+                ),
+            ),
+            tax.EstimatedLine(2),
+        ),
+        rounding="HALF_AWAY_FROM_ZERO",
+    ),
+    ("TaxSkipped", 1): invoice.TaxSkipped((3, 4), 2),
+    ("TaxEstimationFailed", 1): invoice.TaxEstimationFailed(
+        "far", "TIMEOUT", "no answer in 2500 ms", date(2026, 4, 1), 12
+    ),
     ("InvoicePosted", 1): invoice.InvoicePosted("R-100", date(2026, 4, 3), imported=True),
     ("InvoiceRevised", 1): invoice.InvoiceRevised(
         header=HEADER,
@@ -200,6 +248,48 @@ EXAMPLES: dict[tuple[str, int], Event] = {
     ),
     ("TaxTreatmentSet", 1): reference.TaxTreatmentSet(
         reference.TaxTreatment("standard", "Standard", True, "S", "SW", reference.EntryStatus.ACTIVE)
+    ),
+    ("TaxTreatmentSet", 2): reference.TaxTreatmentSet(
+        reference.TaxTreatment(
+            "standard",
+            "Standard",
+            True,
+            "S",
+            "SW",
+            reference.EntryStatus.ACTIVE,
+            "rates",
+            (reference.TreatmentItem("P-1", "R", "BOOK"),),
+        )
+    ),
+    ("TaxEngineSet", 1): reference.TaxEngineSet(
+        reference.TaxEngine(
+            "far",
+            "Far away",
+            reference.EngineType.REMOTE,
+            "tax.example.com:443",
+            True,
+            "DE123",
+            2500,
+            reference.EntryStatus.INACTIVE,
+        )
+    ),
+    ("TaxRateSet", 1): reference.TaxRateSet(
+        reference.TaxRate(
+            "de-19",
+            "VAT 19 %",
+            "S",
+            "DE",
+            Decimal("19.000000"),
+            None,
+            reference.Basis.NET,
+            1,
+            "BY",
+            "SW",
+            "DE",
+            "EUR",
+            date(2026, 1, 1),
+            date(2026, 12, 31),
+        )
     ),
     ("SettingsSet", 1): reference.SettingsSet(
         reference.Settings("net-30", "DE", "standard", False, True, True)

@@ -231,6 +231,38 @@ INVOICE_VIEW_FULL: InvoiceView.ValueType  # 2
 """Everything. At most 500 lines; `ListInvoiceLines` has the rest."""
 Global___InvoiceView: _TypeAlias = InvoiceView  # noqa: Y015
 
+class _TaxRowBasis:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TaxRowBasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TaxRowBasis.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TAX_ROW_BASIS_UNSPECIFIED: _TaxRowBasis.ValueType  # 0
+    """Never answered."""
+    TAX_ROW_BASIS_GROSS: _TaxRowBasis.ValueType  # 1
+    """A percentage of the charge."""
+    TAX_ROW_BASIS_NET: _TaxRowBasis.ValueType  # 2
+    """A percentage of the charge and the rows before it."""
+    TAX_ROW_BASIS_FLAT: _TaxRowBasis.ValueType  # 3
+    """A flat amount."""
+    TAX_ROW_BASIS_ENGINE: _TaxRowBasis.ValueType  # 4
+    """An engine elsewhere knows."""
+
+class TaxRowBasis(_TaxRowBasis, metaclass=_TaxRowBasisEnumTypeWrapper):
+    """What a tax row was worked out of."""
+
+TAX_ROW_BASIS_UNSPECIFIED: TaxRowBasis.ValueType  # 0
+"""Never answered."""
+TAX_ROW_BASIS_GROSS: TaxRowBasis.ValueType  # 1
+"""A percentage of the charge."""
+TAX_ROW_BASIS_NET: TaxRowBasis.ValueType  # 2
+"""A percentage of the charge and the rows before it."""
+TAX_ROW_BASIS_FLAT: TaxRowBasis.ValueType  # 3
+"""A flat amount."""
+TAX_ROW_BASIS_ENGINE: TaxRowBasis.ValueType  # 4
+"""An engine elsewhere knows."""
+Global___TaxRowBasis: _TypeAlias = TaxRowBasis  # noqa: Y015
+
 @_typing.final
 class Reference(_message.Message):
     """What an invoice was made from: a business document, by its own id."""
@@ -753,6 +785,120 @@ class InvoiceContent(_message.Message):
 Global___InvoiceContent: _TypeAlias = InvoiceContent  # noqa: Y015
 
 @_typing.final
+class TaxJurisdiction(_message.Message):
+    """Whose tax a row is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    country: _builtins.str
+    """Country."""
+    level: _builtins.str
+    """Such as state, county or city."""
+    name: _builtins.str
+    """Its name."""
+    region: _builtins.str
+    """The region that it lies in."""
+    id: _builtins.str
+    """Its id at the engine."""
+    def __init__(
+        self,
+        *,
+        country: _builtins.str = ...,
+        level: _builtins.str = ...,
+        name: _builtins.str = ...,
+        region: _builtins.str = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "id", b"id", "level", b"level", "name", b"name", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxJurisdiction: _TypeAlias = TaxJurisdiction  # noqa: Y015
+
+@_typing.final
+class TaxExplanation(_message.Message):
+    """What produced a tax row that an engine worked out; enough to work it out again, years later."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENGINE_ID_FIELD_NUMBER: _builtins.int
+    ENGINE_VERSION_FIELD_NUMBER: _builtins.int
+    RATE_ID_FIELD_NUMBER: _builtins.int
+    RATE_VERSION_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    TAXABLE_AMOUNT_FIELD_NUMBER: _builtins.int
+    ROUNDING_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
+    REFERENCE_DATA_POSITION_FIELD_NUMBER: _builtins.int
+    DOCUMENT_CODE_FIELD_NUMBER: _builtins.int
+    EXEMPT_REASON_FIELD_NUMBER: _builtins.int
+    IMPOSITION_TYPE_FIELD_NUMBER: _builtins.int
+    JURISDICTION_FIELD_NUMBER: _builtins.int
+    engine_id: _builtins.str
+    """The engine."""
+    engine_version: _builtins.str
+    """The version that the engine said it had."""
+    rate_id: _builtins.str
+    """The rate, where the engine is a rate table."""
+    rate_version: _builtins.int
+    """Which version of that rate: the n-th event of the rate's own history."""
+    basis: Global___TaxRowBasis.ValueType
+    """What the row was worked out of."""
+    rounding: _builtins.str
+    """How the row was rounded to the currency's smallest unit, where this book did: HALF_AWAY_FROM_ZERO."""
+    reference_data_position: _builtins.str
+    """Position of the reference data that it was worked out with."""
+    document_code: _builtins.str
+    """The tax document at the engine."""
+    exempt_reason: _builtins.str
+    """Why a part of the charge is exempt."""
+    imposition_type: _builtins.str
+    """What kind of tax it is, in the engine's words."""
+    @_builtins.property
+    def taxable_amount(self) -> _decimal_pb2.Decimal:
+        """The amount that the rate was taken of, in the invoice's currency."""
+
+    @_builtins.property
+    def effective_date(self) -> _date_pb2.Date:
+        """The date whose rules held."""
+
+    @_builtins.property
+    def jurisdiction(self) -> Global___TaxJurisdiction:
+        """Whose tax it is."""
+
+    def __init__(
+        self,
+        *,
+        engine_id: _builtins.str = ...,
+        engine_version: _builtins.str = ...,
+        rate_id: _builtins.str = ...,
+        rate_version: _builtins.int = ...,
+        basis: Global___TaxRowBasis.ValueType = ...,
+        taxable_amount: _decimal_pb2.Decimal | None = ...,
+        rounding: _builtins.str = ...,
+        effective_date: _date_pb2.Date | None = ...,
+        reference_data_position: _builtins.str = ...,
+        document_code: _builtins.str = ...,
+        exempt_reason: _builtins.str = ...,
+        imposition_type: _builtins.str = ...,
+        jurisdiction: Global___TaxJurisdiction | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_date", b"effective_date", "jurisdiction", b"jurisdiction", "taxable_amount", b"taxable_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "document_code", b"document_code", "effective_date", b"effective_date", "engine_id", b"engine_id", "engine_version", b"engine_version", "exempt_reason", b"exempt_reason", "imposition_type", b"imposition_type", "jurisdiction", b"jurisdiction", "rate_id", b"rate_id", "rate_version", b"rate_version", "reference_data_position", b"reference_data_position", "rounding", b"rounding", "taxable_amount", b"taxable_amount"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxExplanation: _TypeAlias = TaxExplanation  # noqa: Y015
+
+@_typing.final
 class Line(_message.Message):
     """One line of an invoice, as it stands in the book."""
 
@@ -764,6 +910,7 @@ class Line(_message.Message):
     TAXABLE_FIELD_NUMBER: _builtins.int
     TAX_AMOUNT_FIELD_NUMBER: _builtins.int
     AMOUNT_WITH_TAX_FIELD_NUMBER: _builtins.int
+    TAX_EXPLANATIONS_FIELD_NUMBER: _builtins.int
     line_number: _builtins.int
     """The line's number in its invoice, from 1, in the order of the ingestion."""
     tax_status: Global___TaxStatus.ValueType
@@ -784,6 +931,10 @@ class Line(_message.Message):
     def amount_with_tax(self) -> _decimal_pb2.Decimal:
         """Charge and tax together, in the invoice's currency."""
 
+    @_builtins.property
+    def tax_explanations(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxExplanation]:
+        """What produced each of `content.taxes`, in their order; empty where the sender brought them."""
+
     def __init__(
         self,
         *,
@@ -793,10 +944,11 @@ class Line(_message.Message):
         taxable: _builtins.bool = ...,
         tax_amount: _decimal_pb2.Decimal | None = ...,
         amount_with_tax: _decimal_pb2.Decimal | None = ...,
+        tax_explanations: _abc.Iterable[Global___TaxExplanation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount_with_tax", b"amount_with_tax", "content", b"content", "tax_amount", b"tax_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_with_tax", b"amount_with_tax", "content", b"content", "line_number", b"line_number", "tax_amount", b"tax_amount", "tax_status", b"tax_status", "taxable", b"taxable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_with_tax", b"amount_with_tax", "content", b"content", "line_number", b"line_number", "tax_amount", b"tax_amount", "tax_explanations", b"tax_explanations", "tax_status", b"tax_status", "taxable", b"taxable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,10 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from daybook.v1 import invoice_pb2 as daybook_dot_v1_dot_invoice__pb2
+from daybook.v1 import reference_data_service_pb2 as daybook_dot_v1_dot_reference__data__service__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n daybook/v1/invoice_service.proto\x12\ndaybook.v1\x1a\x18\x64\x61ybook/v1/invoice.proto\x1a google/protobuf/field_mask.proto\"s\n\nInvoiceKey\x12\x14\n\ninvoice_id\x18\x01 \x01(\tH\x00\x12\x1b\n\x11unique_identifier\x18\x02 \x01(\tH\x00\x12+\n\x06number\x18\x03 \x01(\x0b\x32\x19.daybook.v1.InvoiceNumberH\x00\x42\x05\n\x03key\"8\n\rInvoiceNumber\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\"\xa9\x01\n\x14IngestInvoiceRequest\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.daybook.v1.InvoiceContent\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12%\n\x04view\x18\x03 \x01(\x0e\x32\x17.daybook.v1.InvoiceView\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x05 \x01(\t\":\n\x07\x46inding\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\x89\x02\n\x15IngestInvoiceResponse\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\t\x12)\n\x06status\x18\x04 \x01(\x0e\x32\x19.daybook.v1.InvoiceStatus\x12)\n\x06totals\x18\x05 \x01(\x0b\x32\x19.daybook.v1.InvoiceTotals\x12$\n\x07invoice\x18\x06 \x01(\x0b\x32\x13.daybook.v1.Invoice\x12%\n\x08\x66indings\x18\x07 \x03(\x0b\x32\x13.daybook.v1.Finding\x12\x15\n\rfinding_count\x18\x08 \x01(\x05\"\xfc\x01\n\x14ReviseInvoiceRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12+\n\x07invoice\x18\x02 \x01(\x0b\x32\x1a.daybook.v1.InvoiceContent\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x03\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12%\n\x04view\x18\x06 \x01(\x0e\x32\x17.daybook.v1.InvoiceView\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x08 \x01(\t\"\x9f\x01\n\x15ReviseInvoiceResponse\x12\x10\n\x08position\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12$\n\x07invoice\x18\x03 \x01(\x0b\x32\x13.daybook.v1.Invoice\x12%\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x13.daybook.v1.Finding\x12\x15\n\rfinding_count\x18\x05 \x01(\x05\"\xb4\x01\n\rInvoiceChange\x12\x13\n\x0b\x64\x65scription\x18\x01 \x01(\t\x12\x35\n\x06labels\x18\x02 \x03(\x0b\x32%.daybook.v1.InvoiceChange.LabelsEntry\x12(\n\treference\x18\x03 \x01(\x0b\x32\x15.daybook.v1.Reference\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xed\x01\n\x14UpdateInvoiceRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12)\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x19.daybook.v1.InvoiceChange\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x06 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x07 \x01(\x03\"a\n\x15UpdateInvoiceResponse\x12\x10\n\x08position\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12$\n\x07invoice\x18\x03 \x01(\x0b\x32\x13.daybook.v1.Invoice\"c\n\x14\x43\x61ncelInvoiceRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t\"a\n\x15\x43\x61ncelInvoiceResponse\x12\x10\n\x08position\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12$\n\x07invoice\x18\x03 \x01(\x0b\x32\x13.daybook.v1.Invoice2\xe8\x02\n\x0eInvoiceService\x12T\n\rIngestInvoice\x12 .daybook.v1.IngestInvoiceRequest\x1a!.daybook.v1.IngestInvoiceResponse\x12T\n\rReviseInvoice\x12 .daybook.v1.ReviseInvoiceRequest\x1a!.daybook.v1.ReviseInvoiceResponse\x12T\n\rUpdateInvoice\x12 .daybook.v1.UpdateInvoiceRequest\x1a!.daybook.v1.UpdateInvoiceResponse\x12T\n\rCancelInvoice\x12 .daybook.v1.CancelInvoiceRequest\x1a!.daybook.v1.CancelInvoiceResponseBI\n\rio.daybook.v1B\x13InvoiceServiceProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n daybook/v1/invoice_service.proto\x12\ndaybook.v1\x1a\x18\x64\x61ybook/v1/invoice.proto\x1a\'daybook/v1/reference_data_service.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"s\n\nInvoiceKey\x12\x14\n\ninvoice_id\x18\x01 \x01(\tH\x00\x12\x1b\n\x11unique_identifier\x18\x02 \x01(\tH\x00\x12+\n\x06number\x18\x03 \x01(\x0b\x32\x19.daybook.v1.InvoiceNumberH\x00\x42\x05\n\x03key\"8\n\rInvoiceNumber\x12\x17\n\x0flegal_entity_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\"B\n\nTaxFailure\x12\x11\n\tengine_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\xbc\x01\n\x14IngestInvoiceRequest\x12+\n\x07invoice\x18\x01 \x01(\x0b\x32\x1a.daybook.v1.InvoiceContent\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12%\n\x04view\x18\x03 \x01(\x0e\x32\x17.daybook.v1.InvoiceView\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x05 \x01(\t\x12\x11\n\tdefer_tax\x18\x06 \x01(\x08\":\n\x07\x46inding\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\xdb\x02\n\x15IngestInvoiceResponse\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x10\n\x08position\x18\x03 \x01(\t\x12)\n\x06status\x18\x04 \x01(\x0e\x32\x19.daybook.v1.InvoiceStatus\x12)\n\x06totals\x18\x05 \x01(\x0b\x32\x19.daybook.v1.InvoiceTotals\x12$\n\x07invoice\x18\x06 \x01(\x0b\x32\x13.daybook.v1.Invoice\x12%\n\x08\x66indings\x18\x07 \x03(\x0b\x32\x13.daybook.v1.Finding\x12\x15\n\rfinding_count\x18\x08 \x01(\x05\x12#\n\x03tax\x18\t \x01(\x0e\x32\x16.daybook.v1.TaxOutcome\x12+\n\x0btax_failure\x18\n \x01(\x0b\x32\x16.daybook.v1.TaxFailure\"\x8f\x02\n\x14ReviseInvoiceRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12+\n\x07invoice\x18\x02 \x01(\x0b\x32\x1a.daybook.v1.InvoiceContent\x12\x18\n\x10\x65xpected_version\x18\x03 \x01(\x03\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x15\n\rvalidate_only\x18\x05 \x01(\x08\x12%\n\x04view\x18\x06 \x01(\x0e\x32\x17.daybook.v1.InvoiceView\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x08 \x01(\t\x12\x11\n\tdefer_tax\x18\t \x01(\x08\"\xf1\x01\n\x15ReviseInvoiceResponse\x12\x10\n\x08position\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12$\n\x07invoice\x18\x03 \x01(\x0b\x32\x13.daybook.v1.Invoice\x12%\n\x08\x66indings\x18\x04 \x03(\x0b\x32\x13.daybook.v1.Finding\x12\x15\n\rfinding_count\x18\x05 \x01(\x05\x12#\n\x03tax\x18\x06 \x01(\x0e\x32\x16.daybook.v1.TaxOutcome\x12+\n\x0btax_failure\x18\x07 \x01(\x0b\x32\x16.daybook.v1.TaxFailure\"\xb4\x01\n\rInvoiceChange\x12\x13\n\x0b\x64\x65scription\x18\x01 \x01(\t\x12\x35\n\x06labels\x18\x02 \x03(\x0b\x32%.daybook.v1.InvoiceChange.LabelsEntry\x12(\n\treference\x18\x03 \x01(\x0b\x32\x15.daybook.v1.Reference\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xed\x01\n\x14UpdateInvoiceRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12)\n\x06\x63hange\x18\x02 \x01(\x0b\x32\x19.daybook.v1.InvoiceChange\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x06 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x07 \x01(\x03\"a\n\x15UpdateInvoiceResponse\x12\x10\n\x08position\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12$\n\x07invoice\x18\x03 \x01(\x0b\x32\x13.daybook.v1.Invoice\"c\n\x14\x43\x61ncelInvoiceRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t\"a\n\x15\x43\x61ncelInvoiceResponse\x12\x10\n\x08position\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12$\n\x07invoice\x18\x03 \x01(\x0b\x32\x13.daybook.v1.Invoice\"5\n\x0bWhatIfRates\x12&\n\ttax_rates\x18\x01 \x03(\x0b\x32\x13.daybook.v1.TaxRate\"\x89\x02\n\x12\x45stimateTaxRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\r\n\x05\x64\x65\x66\x65r\x18\x02 \x01(\x08\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12)\n\x0e\x65\x66\x66\x65\x63tive_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12.\n\rwhat_if_rates\x18\x05 \x01(\x0b\x32\x17.daybook.v1.WhatIfRates\x12%\n\x04view\x18\x06 \x01(\x0e\x32\x17.daybook.v1.InvoiceView\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x08 \x01(\t\"\xb1\x01\n\x13\x45stimateTaxResponse\x12\x10\n\x08position\x18\x01 \x01(\t\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12#\n\x03tax\x18\x03 \x01(\x0e\x32\x16.daybook.v1.TaxOutcome\x12+\n\x0btax_failure\x18\x04 \x01(\x0b\x32\x16.daybook.v1.TaxFailure\x12$\n\x07invoice\x18\x05 \x01(\x0b\x32\x13.daybook.v1.Invoice\"h\n\x1aListTaxInteractionsRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x9b\x02\n\x0eTaxInteraction\x12\x11\n\tengine_id\x18\x01 \x01(\t\x12\x15\n\rdocument_code\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\x05\x12/\n\x0brecord_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06result\x18\x07 \x01(\t\x12\x0e\n\x06status\x18\x08 \x01(\t\x12\x16\n\x0erequest_digest\x18\t \x01(\t\x12\x15\n\ranswer_digest\x18\n \x01(\t\x12\x10\n\x08position\x18\x0b \x01(\t\"h\n\x1bListTaxInteractionsResponse\x12\x30\n\x0cinteractions\x18\x01 \x03(\x0b\x32\x1a.daybook.v1.TaxInteraction\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x94\x01\n\nTaxOutcome\x12\x1b\n\x17TAX_OUTCOME_UNSPECIFIED\x10\x00\x12\x1d\n\x19TAX_OUTCOME_NOT_REQUESTED\x10\x01\x12\x17\n\x13TAX_OUTCOME_PENDING\x10\x02\x12\x19\n\x15TAX_OUTCOME_ESTIMATED\x10\x03\x12\x16\n\x12TAX_OUTCOME_FAILED\x10\x04\x32\xa0\x04\n\x0eInvoiceService\x12T\n\rIngestInvoice\x12 .daybook.v1.IngestInvoiceRequest\x1a!.daybook.v1.IngestInvoiceResponse\x12T\n\rReviseInvoice\x12 .daybook.v1.ReviseInvoiceRequest\x1a!.daybook.v1.ReviseInvoiceResponse\x12T\n\rUpdateInvoice\x12 .daybook.v1.UpdateInvoiceRequest\x1a!.daybook.v1.UpdateInvoiceResponse\x12T\n\rCancelInvoice\x12 .daybook.v1.CancelInvoiceRequest\x1a!.daybook.v1.CancelInvoiceResponse\x12N\n\x0b\x45stimateTax\x12\x1e.daybook.v1.EstimateTaxRequest\x1a\x1f.daybook.v1.EstimateTaxResponse\x12\x66\n\x13ListTaxInteractions\x12&.daybook.v1.ListTaxInteractionsRequest\x1a\'.daybook.v1.ListTaxInteractionsResponseBI\n\rio.daybook.v1B\x13InvoiceServiceProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,32 +40,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\rio.daybook.v1B\023InvoiceServiceProtoP\001Z\024daybook/v1;daybookv1\252\002\nDaybook.V1'
   _globals['_INVOICECHANGE_LABELSENTRY']._loaded_options = None
   _globals['_INVOICECHANGE_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_INVOICEKEY']._serialized_start=108
-  _globals['_INVOICEKEY']._serialized_end=223
-  _globals['_INVOICENUMBER']._serialized_start=225
-  _globals['_INVOICENUMBER']._serialized_end=281
-  _globals['_INGESTINVOICEREQUEST']._serialized_start=284
-  _globals['_INGESTINVOICEREQUEST']._serialized_end=453
-  _globals['_FINDING']._serialized_start=455
-  _globals['_FINDING']._serialized_end=513
-  _globals['_INGESTINVOICERESPONSE']._serialized_start=516
-  _globals['_INGESTINVOICERESPONSE']._serialized_end=781
-  _globals['_REVISEINVOICEREQUEST']._serialized_start=784
-  _globals['_REVISEINVOICEREQUEST']._serialized_end=1036
-  _globals['_REVISEINVOICERESPONSE']._serialized_start=1039
-  _globals['_REVISEINVOICERESPONSE']._serialized_end=1198
-  _globals['_INVOICECHANGE']._serialized_start=1201
-  _globals['_INVOICECHANGE']._serialized_end=1381
-  _globals['_INVOICECHANGE_LABELSENTRY']._serialized_start=1336
-  _globals['_INVOICECHANGE_LABELSENTRY']._serialized_end=1381
-  _globals['_UPDATEINVOICEREQUEST']._serialized_start=1384
-  _globals['_UPDATEINVOICEREQUEST']._serialized_end=1621
-  _globals['_UPDATEINVOICERESPONSE']._serialized_start=1623
-  _globals['_UPDATEINVOICERESPONSE']._serialized_end=1720
-  _globals['_CANCELINVOICEREQUEST']._serialized_start=1722
-  _globals['_CANCELINVOICEREQUEST']._serialized_end=1821
-  _globals['_CANCELINVOICERESPONSE']._serialized_start=1823
-  _globals['_CANCELINVOICERESPONSE']._serialized_end=1920
-  _globals['_INVOICESERVICE']._serialized_start=1923
-  _globals['_INVOICESERVICE']._serialized_end=2283
+  _globals['_TAXOUTCOME']._serialized_start=3324
+  _globals['_TAXOUTCOME']._serialized_end=3472
+  _globals['_INVOICEKEY']._serialized_start=238
+  _globals['_INVOICEKEY']._serialized_end=353
+  _globals['_INVOICENUMBER']._serialized_start=355
+  _globals['_INVOICENUMBER']._serialized_end=411
+  _globals['_TAXFAILURE']._serialized_start=413
+  _globals['_TAXFAILURE']._serialized_end=479
+  _globals['_INGESTINVOICEREQUEST']._serialized_start=482
+  _globals['_INGESTINVOICEREQUEST']._serialized_end=670
+  _globals['_FINDING']._serialized_start=672
+  _globals['_FINDING']._serialized_end=730
+  _globals['_INGESTINVOICERESPONSE']._serialized_start=733
+  _globals['_INGESTINVOICERESPONSE']._serialized_end=1080
+  _globals['_REVISEINVOICEREQUEST']._serialized_start=1083
+  _globals['_REVISEINVOICEREQUEST']._serialized_end=1354
+  _globals['_REVISEINVOICERESPONSE']._serialized_start=1357
+  _globals['_REVISEINVOICERESPONSE']._serialized_end=1598
+  _globals['_INVOICECHANGE']._serialized_start=1601
+  _globals['_INVOICECHANGE']._serialized_end=1781
+  _globals['_INVOICECHANGE_LABELSENTRY']._serialized_start=1736
+  _globals['_INVOICECHANGE_LABELSENTRY']._serialized_end=1781
+  _globals['_UPDATEINVOICEREQUEST']._serialized_start=1784
+  _globals['_UPDATEINVOICEREQUEST']._serialized_end=2021
+  _globals['_UPDATEINVOICERESPONSE']._serialized_start=2023
+  _globals['_UPDATEINVOICERESPONSE']._serialized_end=2120
+  _globals['_CANCELINVOICEREQUEST']._serialized_start=2122
+  _globals['_CANCELINVOICEREQUEST']._serialized_end=2221
+  _globals['_CANCELINVOICERESPONSE']._serialized_start=2223
+  _globals['_CANCELINVOICERESPONSE']._serialized_end=2320
+  _globals['_WHATIFRATES']._serialized_start=2322
+  _globals['_WHATIFRATES']._serialized_end=2375
+  _globals['_ESTIMATETAXREQUEST']._serialized_start=2378
+  _globals['_ESTIMATETAXREQUEST']._serialized_end=2643
+  _globals['_ESTIMATETAXRESPONSE']._serialized_start=2646
+  _globals['_ESTIMATETAXRESPONSE']._serialized_end=2823
+  _globals['_LISTTAXINTERACTIONSREQUEST']._serialized_start=2825
+  _globals['_LISTTAXINTERACTIONSREQUEST']._serialized_end=2929
+  _globals['_TAXINTERACTION']._serialized_start=2932
+  _globals['_TAXINTERACTION']._serialized_end=3215
+  _globals['_LISTTAXINTERACTIONSRESPONSE']._serialized_start=3217
+  _globals['_LISTTAXINTERACTIONSRESPONSE']._serialized_end=3321
+  _globals['_INVOICESERVICE']._serialized_start=3475
+  _globals['_INVOICESERVICE']._serialized_end=4019
 # @@protoc_insertion_point(module_scope)

@@ -5,10 +5,15 @@ isort:skip_file
 
 from collections import abc as _abc
 from daybook.v1 import invoice_pb2 as _invoice_pb2
+from daybook.v1 import reference_data_service_pb2 as _reference_data_service_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +24,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _TaxOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TaxOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TaxOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TAX_OUTCOME_UNSPECIFIED: _TaxOutcome.ValueType  # 0
+    """Never answered."""
+    TAX_OUTCOME_NOT_REQUESTED: _TaxOutcome.ValueType  # 1
+    """Nobody asked for it."""
+    TAX_OUTCOME_PENDING: _TaxOutcome.ValueType  # 2
+    """Not worked out yet; it will be, in the background."""
+    TAX_OUTCOME_ESTIMATED: _TaxOutcome.ValueType  # 3
+    """Worked out."""
+    TAX_OUTCOME_FAILED: _TaxOutcome.ValueType  # 4
+    """An engine failed; it is tried again in the background."""
+
+class TaxOutcome(_TaxOutcome, metaclass=_TaxOutcomeEnumTypeWrapper):
+    """What became of the tax that was asked for."""
+
+TAX_OUTCOME_UNSPECIFIED: TaxOutcome.ValueType  # 0
+"""Never answered."""
+TAX_OUTCOME_NOT_REQUESTED: TaxOutcome.ValueType  # 1
+"""Nobody asked for it."""
+TAX_OUTCOME_PENDING: TaxOutcome.ValueType  # 2
+"""Not worked out yet; it will be, in the background."""
+TAX_OUTCOME_ESTIMATED: TaxOutcome.ValueType  # 3
+"""Worked out."""
+TAX_OUTCOME_FAILED: TaxOutcome.ValueType  # 4
+"""An engine failed; it is tried again in the background."""
+Global___TaxOutcome: _TypeAlias = TaxOutcome  # noqa: Y015
 
 @_typing.final
 class InvoiceKey(_message.Message):
@@ -81,6 +118,36 @@ class InvoiceNumber(_message.Message):
 Global___InvoiceNumber: _TypeAlias = InvoiceNumber  # noqa: Y015
 
 @_typing.final
+class TaxFailure(_message.Message):
+    """Why the tax could not be worked out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENGINE_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    engine_id: _builtins.str
+    """The engine; empty where a treatment names none."""
+    code: _builtins.str
+    """Such as NO_ENGINE, ENGINE_NOT_ACTIVE, UNREACHABLE, TIMEOUT, REFUSED, NONSENSE or TOO_LARGE."""
+    description: _builtins.str
+    """What happened, for people."""
+    def __init__(
+        self,
+        *,
+        engine_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "description", b"description", "engine_id", b"engine_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxFailure: _TypeAlias = TaxFailure  # noqa: Y015
+
+@_typing.final
 class IngestInvoiceRequest(_message.Message):
     """Request of IngestInvoice."""
 
@@ -91,6 +158,7 @@ class IngestInvoiceRequest(_message.Message):
     VIEW_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    DEFER_TAX_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
     """Checks everything and answers the computed invoice, or all findings, and records nothing."""
     view: _invoice_pb2.InvoiceView.ValueType
@@ -99,6 +167,8 @@ class IngestInvoiceRequest(_message.Message):
     """Why, for the history; at most 255 characters."""
     correlation_id: _builtins.str
     """Ties this call to what it belongs to, for the history; at most 255 characters."""
+    defer_tax: _builtins.bool
+    """Leaves the tax that `should_calculate_tax` asks for to the background from the start."""
     @_builtins.property
     def invoice(self) -> _invoice_pb2.InvoiceContent:
         """The invoice. Required."""
@@ -111,10 +181,11 @@ class IngestInvoiceRequest(_message.Message):
         view: _invoice_pb2.InvoiceView.ValueType = ...,
         reason: _builtins.str = ...,
         correlation_id: _builtins.str = ...,
+        defer_tax: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "invoice", b"invoice", "reason", b"reason", "validate_only", b"validate_only", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "defer_tax", b"defer_tax", "invoice", b"invoice", "reason", b"reason", "validate_only", b"validate_only", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -164,6 +235,8 @@ class IngestInvoiceResponse(_message.Message):
     INVOICE_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     FINDING_COUNT_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
+    TAX_FAILURE_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """The invoice's id, a UUID. Empty in a dry run with findings."""
     replayed: _builtins.bool
@@ -176,9 +249,11 @@ class IngestInvoiceResponse(_message.Message):
     """Where the invoice stands now."""
     finding_count: _builtins.int
     """Dry run only: how many findings there are in all."""
+    tax: Global___TaxOutcome.ValueType
+    """What became of its tax, as it stands now."""
     @_builtins.property
     def totals(self) -> _invoice_pb2.InvoiceTotals:
-        """What it came to when it was first recorded."""
+        """What it came to when it was first recorded, with the tax that was asked for once that is known."""
 
     @_builtins.property
     def invoice(self) -> _invoice_pb2.Invoice:
@@ -187,6 +262,10 @@ class IngestInvoiceResponse(_message.Message):
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
         """Dry run only: what is wrong, up to 1,000 findings. Elsewhere findings come as an error."""
+
+    @_builtins.property
+    def tax_failure(self) -> Global___TaxFailure:
+        """Why, where `tax` is TAX_OUTCOME_FAILED."""
 
     def __init__(
         self,
@@ -199,10 +278,12 @@ class IngestInvoiceResponse(_message.Message):
         invoice: _invoice_pb2.Invoice | None = ...,
         findings: _abc.Iterable[Global___Finding] | None = ...,
         finding_count: _builtins.int = ...,
+        tax: Global___TaxOutcome.ValueType = ...,
+        tax_failure: Global___TaxFailure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "totals", b"totals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "tax_failure", b"tax_failure", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_count", b"finding_count", "findings", b"findings", "invoice", b"invoice", "invoice_id", b"invoice_id", "position", b"position", "replayed", b"replayed", "status", b"status", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_count", b"finding_count", "findings", b"findings", "invoice", b"invoice", "invoice_id", b"invoice_id", "position", b"position", "replayed", b"replayed", "status", b"status", "tax", b"tax", "tax_failure", b"tax_failure", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -222,6 +303,7 @@ class ReviseInvoiceRequest(_message.Message):
     VIEW_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    DEFER_TAX_FIELD_NUMBER: _builtins.int
     expected_version: _builtins.int
     """The version that the caller has seen; zero for any."""
     request_id: _builtins.str
@@ -234,6 +316,8 @@ class ReviseInvoiceRequest(_message.Message):
     """Why, for the history; at most 255 characters."""
     correlation_id: _builtins.str
     """Ties this call to what it belongs to, for the history; at most 255 characters."""
+    defer_tax: _builtins.bool
+    """Leaves the tax that `should_calculate_tax` asks for to the background from the start."""
     @_builtins.property
     def key(self) -> Global___InvoiceKey:
         """Which invoice. Required."""
@@ -253,10 +337,11 @@ class ReviseInvoiceRequest(_message.Message):
         view: _invoice_pb2.InvoiceView.ValueType = ...,
         reason: _builtins.str = ...,
         correlation_id: _builtins.str = ...,
+        defer_tax: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "expected_version", b"expected_version", "invoice", b"invoice", "key", b"key", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "defer_tax", b"defer_tax", "expected_version", b"expected_version", "invoice", b"invoice", "key", b"key", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -273,12 +358,16 @@ class ReviseInvoiceResponse(_message.Message):
     INVOICE_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     FINDING_COUNT_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
+    TAX_FAILURE_FIELD_NUMBER: _builtins.int
     position: _builtins.str
     """The position of what was written. Empty in a dry run."""
     replayed: _builtins.bool
     """Whether the same change had been recorded before."""
     finding_count: _builtins.int
     """Dry run only: how many findings there are in all."""
+    tax: Global___TaxOutcome.ValueType
+    """What became of its tax, as it stands now."""
     @_builtins.property
     def invoice(self) -> _invoice_pb2.Invoice:
         """The invoice as it stands now, as far as `view` says."""
@@ -286,6 +375,10 @@ class ReviseInvoiceResponse(_message.Message):
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
         """Dry run only: what is wrong, up to 1,000 findings. Elsewhere findings come as an error."""
+
+    @_builtins.property
+    def tax_failure(self) -> Global___TaxFailure:
+        """Why, where `tax` is TAX_OUTCOME_FAILED."""
 
     def __init__(
         self,
@@ -295,10 +388,12 @@ class ReviseInvoiceResponse(_message.Message):
         invoice: _invoice_pb2.Invoice | None = ...,
         findings: _abc.Iterable[Global___Finding] | None = ...,
         finding_count: _builtins.int = ...,
+        tax: Global___TaxOutcome.ValueType = ...,
+        tax_failure: Global___TaxFailure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "tax_failure", b"tax_failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_count", b"finding_count", "findings", b"findings", "invoice", b"invoice", "position", b"position", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_count", b"finding_count", "findings", b"findings", "invoice", b"invoice", "position", b"position", "replayed", b"replayed", "tax", b"tax", "tax_failure", b"tax_failure"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -505,3 +600,251 @@ class CancelInvoiceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelInvoiceResponse: _TypeAlias = CancelInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class WhatIfRates(_message.Message):
+    """Another set of tax rates than the book's, to see what they would do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAX_RATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tax_rates(self) -> _containers.RepeatedCompositeFieldContainer[_reference_data_service_pb2.TaxRate]:
+        """The rates, in their order; they take the place of all of the book's."""
+
+    def __init__(
+        self,
+        *,
+        tax_rates: _abc.Iterable[_reference_data_service_pb2.TaxRate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tax_rates", b"tax_rates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WhatIfRates: _TypeAlias = WhatIfRates  # noqa: Y015
+
+@_typing.final
+class EstimateTaxRequest(_message.Message):
+    """Request of EstimateTax."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    DEFER_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
+    WHAT_IF_RATES_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    defer: _builtins.bool
+    """Leaves it to the background."""
+    validate_only: _builtins.bool
+    """Answers what the tax would be, and records nothing."""
+    view: _invoice_pb2.InvoiceView.ValueType
+    """How much of the invoice the answer holds: INVOICE_VIEW_BASIC by default, INVOICE_VIEW_FULL with `validate_only`."""
+    reason: _builtins.str
+    """Why, for the history; at most 255 characters."""
+    correlation_id: _builtins.str
+    """Ties this call to what it belongs to, for the history; at most 255 characters."""
+    @_builtins.property
+    def key(self) -> Global___InvoiceKey:
+        """Which invoice. Required; a draft."""
+
+    @_builtins.property
+    def effective_date(self) -> _date_pb2.Date:
+        """The date whose rules hold, in place of the invoice date. Only with `validate_only`."""
+
+    @_builtins.property
+    def what_if_rates(self) -> Global___WhatIfRates:
+        """Other tax rates than the book's. Only with `validate_only`."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___InvoiceKey | None = ...,
+        defer: _builtins.bool = ...,
+        validate_only: _builtins.bool = ...,
+        effective_date: _date_pb2.Date | None = ...,
+        what_if_rates: Global___WhatIfRates | None = ...,
+        view: _invoice_pb2.InvoiceView.ValueType = ...,
+        reason: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_date", b"effective_date", "key", b"key", "what_if_rates", b"what_if_rates"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "defer", b"defer", "effective_date", b"effective_date", "key", b"key", "reason", b"reason", "validate_only", b"validate_only", "view", b"view", "what_if_rates", b"what_if_rates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateTaxRequest: _TypeAlias = EstimateTaxRequest  # noqa: Y015
+
+@_typing.final
+class EstimateTaxResponse(_message.Message):
+    """Answer of EstimateTax."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    TAX_FIELD_NUMBER: _builtins.int
+    TAX_FAILURE_FIELD_NUMBER: _builtins.int
+    INVOICE_FIELD_NUMBER: _builtins.int
+    position: _builtins.str
+    """The position of what was written, or of the newest event where nothing had to change. Empty in a dry run."""
+    replayed: _builtins.bool
+    """Whether nothing had to change."""
+    tax: Global___TaxOutcome.ValueType
+    """What became of it."""
+    @_builtins.property
+    def tax_failure(self) -> Global___TaxFailure:
+        """Why, where `tax` is TAX_OUTCOME_FAILED."""
+
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as it stands now, or in a dry run as it would; as far as `view` says."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+        tax: Global___TaxOutcome.ValueType = ...,
+        tax_failure: Global___TaxFailure | None = ...,
+        invoice: _invoice_pb2.Invoice | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "tax_failure", b"tax_failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "position", b"position", "replayed", b"replayed", "tax", b"tax", "tax_failure", b"tax_failure"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateTaxResponse: _TypeAlias = EstimateTaxResponse  # noqa: Y015
+
+@_typing.final
+class ListTaxInteractionsRequest(_message.Message):
+    """Request of ListTaxInteractions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many; 0: 100. At most 500."""
+    page_token: _builtins.str
+    """Continues after this page; from the answer before."""
+    @_builtins.property
+    def key(self) -> Global___InvoiceKey:
+        """Which invoice. Required."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___InvoiceKey | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTaxInteractionsRequest: _TypeAlias = ListTaxInteractionsRequest  # noqa: Y015
+
+@_typing.final
+class TaxInteraction(_message.Message):
+    """One call of an engine elsewhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENGINE_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_CODE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REQUEST_DIGEST_FIELD_NUMBER: _builtins.int
+    ANSWER_DIGEST_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    engine_id: _builtins.str
+    """The engine."""
+    document_code: _builtins.str
+    """What the invoice is called at the engine; the same for each attempt."""
+    purpose: _builtins.str
+    """What for, such as `estimate`."""
+    attempt: _builtins.int
+    """Which attempt of the same estimation, from 1."""
+    result: _builtins.str
+    """SUCCESS, or the failure's code."""
+    status: _builtins.str
+    """Status of the transport, such as OK or UNAVAILABLE."""
+    request_digest: _builtins.str
+    """SHA-256 of the request's bytes, in hexadecimal."""
+    answer_digest: _builtins.str
+    """SHA-256 of the answer's bytes; empty where there was none."""
+    position: _builtins.str
+    """Position of the event that says so."""
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was recorded."""
+
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long it took."""
+
+    def __init__(
+        self,
+        *,
+        engine_id: _builtins.str = ...,
+        document_code: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        result: _builtins.str = ...,
+        status: _builtins.str = ...,
+        request_digest: _builtins.str = ...,
+        answer_digest: _builtins.str = ...,
+        position: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "record_time", b"record_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_digest", b"answer_digest", "attempt", b"attempt", "document_code", b"document_code", "duration", b"duration", "engine_id", b"engine_id", "position", b"position", "purpose", b"purpose", "record_time", b"record_time", "request_digest", b"request_digest", "result", b"result", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxInteraction: _TypeAlias = TaxInteraction  # noqa: Y015
+
+@_typing.final
+class ListTaxInteractionsResponse(_message.Message):
+    """Answer of ListTaxInteractions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERACTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty at the end."""
+    @_builtins.property
+    def interactions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxInteraction]:
+        """The calls."""
+
+    def __init__(
+        self,
+        *,
+        interactions: _abc.Iterable[Global___TaxInteraction] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interactions", b"interactions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTaxInteractionsResponse: _TypeAlias = ListTaxInteractionsResponse  # noqa: Y015

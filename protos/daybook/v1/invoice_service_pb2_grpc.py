@@ -62,6 +62,16 @@ class InvoiceServiceStub(object):
                 request_serializer=daybook_dot_v1_dot_invoice__service__pb2.CancelInvoiceRequest.SerializeToString,
                 response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.CancelInvoiceResponse.FromString,
                 _registered_method=True)
+        self.EstimateTax = channel.unary_unary(
+                '/daybook.v1.InvoiceService/EstimateTax',
+                request_serializer=daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxResponse.FromString,
+                _registered_method=True)
+        self.ListTaxInteractions = channel.unary_unary(
+                '/daybook.v1.InvoiceService/ListTaxInteractions',
+                request_serializer=daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsResponse.FromString,
+                _registered_method=True)
 
 
 class InvoiceServiceServicer(object):
@@ -114,6 +124,25 @@ class InvoiceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EstimateTax(self, request, context):
+        """Works out the tax of a draft, anew where it was worked out before. Whole or not at all: where an engine
+        fails, lines and tax rows stay as they were, and the invoice is unfinished work until it succeeds.
+
+        OK whatever the engines say: `tax` tells. NOT_FOUND; FAILED_PRECONDITION unless draft.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTaxInteractions(self, request, context):
+        """The calls of engines elsewhere that were made for an invoice, oldest first.
+
+        NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InvoiceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -136,6 +165,16 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.CancelInvoice,
                     request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.CancelInvoiceRequest.FromString,
                     response_serializer=daybook_dot_v1_dot_invoice__service__pb2.CancelInvoiceResponse.SerializeToString,
+            ),
+            'EstimateTax': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateTax,
+                    request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxResponse.SerializeToString,
+            ),
+            'ListTaxInteractions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTaxInteractions,
+                    request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -254,6 +293,60 @@ class InvoiceService(object):
             '/daybook.v1.InvoiceService/CancelInvoice',
             daybook_dot_v1_dot_invoice__service__pb2.CancelInvoiceRequest.SerializeToString,
             daybook_dot_v1_dot_invoice__service__pb2.CancelInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateTax(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.InvoiceService/EstimateTax',
+            daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTaxInteractions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.InvoiceService/ListTaxInteractions',
+            daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

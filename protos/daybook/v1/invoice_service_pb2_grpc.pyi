@@ -64,6 +64,17 @@ class InvoiceServiceStub:
 
     NOT_FOUND; FAILED_PRECONDITION unless draft.
     """
+    EstimateTax: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.EstimateTaxRequest, _invoice_service_pb2.EstimateTaxResponse]
+    """Works out the tax of a draft, anew where it was worked out before. Whole or not at all: where an engine
+    fails, lines and tax rows stay as they were, and the invoice is unfinished work until it succeeds.
+
+    OK whatever the engines say: `tax` tells. NOT_FOUND; FAILED_PRECONDITION unless draft.
+    """
+    ListTaxInteractions: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListTaxInteractionsRequest, _invoice_service_pb2.ListTaxInteractionsResponse]
+    """The calls of engines elsewhere that were made for an invoice, oldest first.
+
+    NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -100,6 +111,17 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """Gives a draft up. Canceling a canceled invoice changes nothing.
 
     NOT_FOUND; FAILED_PRECONDITION unless draft.
+    """
+    EstimateTax: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.EstimateTaxRequest, _invoice_service_pb2.EstimateTaxResponse]  # type: ignore[assignment]
+    """Works out the tax of a draft, anew where it was worked out before. Whole or not at all: where an engine
+    fails, lines and tax rows stay as they were, and the invoice is unfinished work until it succeeds.
+
+    OK whatever the engines say: `tax` tells. NOT_FOUND; FAILED_PRECONDITION unless draft.
+    """
+    ListTaxInteractions: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListTaxInteractionsRequest, _invoice_service_pb2.ListTaxInteractionsResponse]  # type: ignore[assignment]
+    """The calls of engines elsewhere that were made for an invoice, oldest first.
+
+    NOT_FOUND.
     """
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -158,6 +180,29 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives a draft up. Canceling a canceled invoice changes nothing.
 
         NOT_FOUND; FAILED_PRECONDITION unless draft.
+        """
+
+    @_abc_1.abstractmethod
+    def EstimateTax(
+        self,
+        request: _invoice_service_pb2.EstimateTaxRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.EstimateTaxResponse, _abc.Awaitable[_invoice_service_pb2.EstimateTaxResponse]]:
+        """Works out the tax of a draft, anew where it was worked out before. Whole or not at all: where an engine
+        fails, lines and tax rows stay as they were, and the invoice is unfinished work until it succeeds.
+
+        OK whatever the engines say: `tax` tells. NOT_FOUND; FAILED_PRECONDITION unless draft.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTaxInteractions(
+        self,
+        request: _invoice_service_pb2.ListTaxInteractionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ListTaxInteractionsResponse, _abc.Awaitable[_invoice_service_pb2.ListTaxInteractionsResponse]]:
+        """The calls of engines elsewhere that were made for an invoice, oldest first.
+
+        NOT_FOUND.
         """
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
+from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'daybook/v1/reference_data_service.proto\x12\ndaybook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\"\x89\x01\n\x0bPaymentTerm\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12)\n\x04type\x18\x03 \x01(\x0e\x32\x1b.daybook.v1.PaymentTermType\x12\x0c\n\x04\x64\x61ys\x18\x04 \x01(\x05\x12\'\n\x06status\x18\x05 \x01(\x0e\x32\x17.daybook.v1.EntryStatus\"c\n\x0bLegalEntity\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\'\n\x06status\x18\x04 \x01(\x0e\x32\x17.daybook.v1.EntryStatus\"\xd3\x01\n\x10\x41\x63\x63ountingPeriod\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12%\n\nstart_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12\x16\n\x0e\x66inancial_year\x18\x06 \x01(\t\x12(\n\x06status\x18\x07 \x01(\x0e\x32\x18.daybook.v1.PeriodStatus\"\x8a\x01\n\x0cTaxTreatment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07taxable\x18\x03 \x01(\x08\x12\x10\n\x08tax_code\x18\x04 \x01(\t\x12\x14\n\x0cproduct_code\x18\x05 \x01(\t\x12\'\n\x06status\x18\x06 \x01(\x0e\x32\x17.daybook.v1.EntryStatus\"\xac\x03\n\x08Settings\x12$\n\x17\x64\x65\x66\x61ult_payment_term_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12$\n\x17\x64\x65\x66\x61ult_legal_entity_id\x18\x02 \x01(\tH\x01\x88\x01\x01\x12%\n\x18\x64\x65\x66\x61ult_tax_treatment_id\x18\x03 \x01(\tH\x02\x88\x01\x01\x12-\n number_required_on_posted_import\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12&\n\x19\x64uplicate_numbers_allowed\x18\x05 \x01(\x08H\x04\x88\x01\x01\x12#\n\x16\x63losed_periods_allowed\x18\x06 \x01(\x08H\x05\x88\x01\x01\x42\x1a\n\x18_default_payment_term_idB\x1a\n\x18_default_legal_entity_idB\x1b\n\x19_default_tax_treatment_idB#\n!_number_required_on_posted_importB\x1c\n\x1a_duplicate_numbers_allowedB\x19\n\x17_closed_periods_allowed\"\x84\x02\n\rReferenceData\x12.\n\rpayment_terms\x18\x01 \x03(\x0b\x32\x17.daybook.v1.PaymentTerm\x12/\n\x0elegal_entities\x18\x02 \x03(\x0b\x32\x17.daybook.v1.LegalEntity\x12\x38\n\x12\x61\x63\x63ounting_periods\x18\x03 \x03(\x0b\x32\x1c.daybook.v1.AccountingPeriod\x12\x30\n\x0etax_treatments\x18\x04 \x03(\x0b\x32\x18.daybook.v1.TaxTreatment\x12&\n\x08settings\x18\x05 \x01(\x0b\x32\x14.daybook.v1.Settings\"\xa8\x01\n\x19\x41pplyReferenceDataRequest\x12\'\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x19.daybook.v1.ReferenceData\x12\r\n\x05prune\x18\x02 \x01(\x08\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x14\n\x0c\x62\x61se_version\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x06 \x01(\t\"\x90\x01\n\x0fReferenceChange\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x31\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32!.daybook.v1.ReferenceChangeAction\x12\x30\n\x0b\x64ifferences\x18\x04 \x03(\x0b\x32\x1b.daybook.v1.FieldDifference\"?\n\x0f\x46ieldDifference\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\x86\x01\n\x1a\x41pplyReferenceDataResponse\x12,\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1b.daybook.v1.ReferenceChange\x12\x17\n\x0funchanged_count\x18\x02 \x01(\x05\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x10\n\x08position\x18\x04 \x01(\t\"/\n\x17GetReferenceDataRequest\x12\x14\n\x0cmin_position\x18\x01 \x01(\t\"\x97\x01\n\x18GetReferenceDataResponse\x12\'\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x19.daybook.v1.ReferenceData\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x10\n\x08position\x18\x03 \x01(\t\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*w\n\x0b\x45ntryStatus\x12\x1c\n\x18\x45NTRY_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45NTRY_STATUS_DRAFT\x10\x01\x12\x17\n\x13\x45NTRY_STATUS_ACTIVE\x10\x02\x12\x19\n\x15\x45NTRY_STATUS_INACTIVE\x10\x03*z\n\x0fPaymentTermType\x12!\n\x1dPAYMENT_TERM_TYPE_UNSPECIFIED\x10\x00\x12\"\n\x1ePAYMENT_TERM_TYPE_PERIOD_BASED\x10\x01\x12 \n\x1cPAYMENT_TERM_TYPE_EOM_PLUS_X\x10\x02*_\n\x0cPeriodStatus\x12\x1d\n\x19PERIOD_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12PERIOD_STATUS_OPEN\x10\x01\x12\x18\n\x14PERIOD_STATUS_CLOSED\x10\x02*\xad\x01\n\x15ReferenceChangeAction\x12\'\n#REFERENCE_CHANGE_ACTION_UNSPECIFIED\x10\x00\x12!\n\x1dREFERENCE_CHANGE_ACTION_ADDED\x10\x01\x12#\n\x1fREFERENCE_CHANGE_ACTION_CHANGED\x10\x02\x12#\n\x1fREFERENCE_CHANGE_ACTION_REMOVED\x10\x03\x32\xda\x01\n\x14ReferenceDataService\x12\x63\n\x12\x41pplyReferenceData\x12%.daybook.v1.ApplyReferenceDataRequest\x1a&.daybook.v1.ApplyReferenceDataResponse\x12]\n\x10GetReferenceData\x12#.daybook.v1.GetReferenceDataRequest\x1a$.daybook.v1.GetReferenceDataResponseBO\n\rio.daybook.v1B\x19ReferenceDataServiceProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'daybook/v1/reference_data_service.proto\x12\ndaybook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\"\x89\x01\n\x0bPaymentTerm\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12)\n\x04type\x18\x03 \x01(\x0e\x32\x1b.daybook.v1.PaymentTermType\x12\x0c\n\x04\x64\x61ys\x18\x04 \x01(\x05\x12\'\n\x06status\x18\x05 \x01(\x0e\x32\x17.daybook.v1.EntryStatus\"c\n\x0bLegalEntity\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\'\n\x06status\x18\x04 \x01(\x0e\x32\x17.daybook.v1.EntryStatus\"\xd3\x01\n\x10\x41\x63\x63ountingPeriod\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12%\n\nstart_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12\x16\n\x0e\x66inancial_year\x18\x06 \x01(\t\x12(\n\x06status\x18\x07 \x01(\x0e\x32\x18.daybook.v1.PeriodStatus\"\xbf\x01\n\tTaxEngine\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x04type\x18\x03 \x01(\x0e\x32\x19.daybook.v1.TaxEngineType\x12\x10\n\x08\x65ndpoint\x18\x04 \x01(\t\x12\x0b\n\x03tls\x18\x05 \x01(\x08\x12\x13\n\x0bseller_code\x18\x06 \x01(\t\x12\x12\n\ntimeout_ms\x18\x07 \x01(\x05\x12\'\n\x06status\x18\x08 \x01(\x0e\x32\x17.daybook.v1.EntryStatus\"N\n\x10TaxTreatmentItem\x12\x12\n\nproduct_id\x18\x01 \x01(\t\x12\x10\n\x08tax_code\x18\x02 \x01(\t\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\"\x85\x03\n\x07TaxRate\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08tax_code\x18\x03 \x01(\t\x12\x0f\n\x07\x63ountry\x18\x04 \x01(\t\x12(\n\npercentage\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12)\n\x0b\x66lat_amount\x18\x06 \x01(\x0b\x32\x14.google.type.Decimal\x12#\n\x05\x62\x61sis\x18\x07 \x01(\x0e\x32\x14.daybook.v1.TaxBasis\x12\x15\n\x08priority\x18\x08 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05state\x18\t \x01(\t\x12\x14\n\x0cproduct_code\x18\n \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x0b \x01(\t\x12\x15\n\rcurrency_code\x18\x0c \x01(\t\x12%\n\nstart_date\x18\r \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x65nd_date\x18\x0e \x01(\x0b\x32\x11.google.type.DateB\x0b\n\t_priority\"\xca\x01\n\x0cTaxTreatment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07taxable\x18\x03 \x01(\x08\x12\x10\n\x08tax_code\x18\x04 \x01(\t\x12\x14\n\x0cproduct_code\x18\x05 \x01(\t\x12\'\n\x06status\x18\x06 \x01(\x0e\x32\x17.daybook.v1.EntryStatus\x12\x11\n\tengine_id\x18\x07 \x01(\t\x12+\n\x05items\x18\x08 \x03(\x0b\x32\x1c.daybook.v1.TaxTreatmentItem\"\xac\x03\n\x08Settings\x12$\n\x17\x64\x65\x66\x61ult_payment_term_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12$\n\x17\x64\x65\x66\x61ult_legal_entity_id\x18\x02 \x01(\tH\x01\x88\x01\x01\x12%\n\x18\x64\x65\x66\x61ult_tax_treatment_id\x18\x03 \x01(\tH\x02\x88\x01\x01\x12-\n number_required_on_posted_import\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12&\n\x19\x64uplicate_numbers_allowed\x18\x05 \x01(\x08H\x04\x88\x01\x01\x12#\n\x16\x63losed_periods_allowed\x18\x06 \x01(\x08H\x05\x88\x01\x01\x42\x1a\n\x18_default_payment_term_idB\x1a\n\x18_default_legal_entity_idB\x1b\n\x19_default_tax_treatment_idB#\n!_number_required_on_posted_importB\x1c\n\x1a_duplicate_numbers_allowedB\x19\n\x17_closed_periods_allowed\"\xd8\x02\n\rReferenceData\x12.\n\rpayment_terms\x18\x01 \x03(\x0b\x32\x17.daybook.v1.PaymentTerm\x12/\n\x0elegal_entities\x18\x02 \x03(\x0b\x32\x17.daybook.v1.LegalEntity\x12\x38\n\x12\x61\x63\x63ounting_periods\x18\x03 \x03(\x0b\x32\x1c.daybook.v1.AccountingPeriod\x12\x30\n\x0etax_treatments\x18\x04 \x03(\x0b\x32\x18.daybook.v1.TaxTreatment\x12&\n\x08settings\x18\x05 \x01(\x0b\x32\x14.daybook.v1.Settings\x12*\n\x0btax_engines\x18\x06 \x03(\x0b\x32\x15.daybook.v1.TaxEngine\x12&\n\ttax_rates\x18\x07 \x03(\x0b\x32\x13.daybook.v1.TaxRate\"\xa8\x01\n\x19\x41pplyReferenceDataRequest\x12\'\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x19.daybook.v1.ReferenceData\x12\r\n\x05prune\x18\x02 \x01(\x08\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x14\n\x0c\x62\x61se_version\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x06 \x01(\t\"\x90\x01\n\x0fReferenceChange\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x31\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32!.daybook.v1.ReferenceChangeAction\x12\x30\n\x0b\x64ifferences\x18\x04 \x03(\x0b\x32\x1b.daybook.v1.FieldDifference\"?\n\x0f\x46ieldDifference\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\t\"\x86\x01\n\x1a\x41pplyReferenceDataResponse\x12,\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1b.daybook.v1.ReferenceChange\x12\x17\n\x0funchanged_count\x18\x02 \x01(\x05\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x10\n\x08position\x18\x04 \x01(\t\"/\n\x17GetReferenceDataRequest\x12\x14\n\x0cmin_position\x18\x01 \x01(\t\"\x97\x01\n\x18GetReferenceDataResponse\x12\'\n\x04\x64\x61ta\x18\x01 \x01(\x0b\x32\x19.daybook.v1.ReferenceData\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x10\n\x08position\x18\x03 \x01(\t\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*w\n\x0b\x45ntryStatus\x12\x1c\n\x18\x45NTRY_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45NTRY_STATUS_DRAFT\x10\x01\x12\x17\n\x13\x45NTRY_STATUS_ACTIVE\x10\x02\x12\x19\n\x15\x45NTRY_STATUS_INACTIVE\x10\x03*z\n\x0fPaymentTermType\x12!\n\x1dPAYMENT_TERM_TYPE_UNSPECIFIED\x10\x00\x12\"\n\x1ePAYMENT_TERM_TYPE_PERIOD_BASED\x10\x01\x12 \n\x1cPAYMENT_TERM_TYPE_EOM_PLUS_X\x10\x02*_\n\x0cPeriodStatus\x12\x1d\n\x19PERIOD_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12PERIOD_STATUS_OPEN\x10\x01\x12\x18\n\x14PERIOD_STATUS_CLOSED\x10\x02*l\n\rTaxEngineType\x12\x1f\n\x1bTAX_ENGINE_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTAX_ENGINE_TYPE_RATE_TABLE\x10\x01\x12\x1a\n\x16TAX_ENGINE_TYPE_REMOTE\x10\x02*M\n\x08TaxBasis\x12\x19\n\x15TAX_BASIS_UNSPECIFIED\x10\x00\x12\x13\n\x0fTAX_BASIS_GROSS\x10\x01\x12\x11\n\rTAX_BASIS_NET\x10\x02*\xad\x01\n\x15ReferenceChangeAction\x12\'\n#REFERENCE_CHANGE_ACTION_UNSPECIFIED\x10\x00\x12!\n\x1dREFERENCE_CHANGE_ACTION_ADDED\x10\x01\x12#\n\x1fREFERENCE_CHANGE_ACTION_CHANGED\x10\x02\x12#\n\x1fREFERENCE_CHANGE_ACTION_REMOVED\x10\x03\x32\xda\x01\n\x14ReferenceDataService\x12\x63\n\x12\x41pplyReferenceData\x12%.daybook.v1.ApplyReferenceDataRequest\x1a&.daybook.v1.ApplyReferenceDataResponse\x12]\n\x10GetReferenceData\x12#.daybook.v1.GetReferenceDataRequest\x1a$.daybook.v1.GetReferenceDataResponseBO\n\rio.daybook.v1B\x19ReferenceDataServiceProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,38 +35,48 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'daybook.v1.reference_data_s
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rio.daybook.v1B\031ReferenceDataServiceProtoP\001Z\024daybook/v1;daybookv1\252\002\nDaybook.V1'
-  _globals['_ENTRYSTATUS']._serialized_start=2125
-  _globals['_ENTRYSTATUS']._serialized_end=2244
-  _globals['_PAYMENTTERMTYPE']._serialized_start=2246
-  _globals['_PAYMENTTERMTYPE']._serialized_end=2368
-  _globals['_PERIODSTATUS']._serialized_start=2370
-  _globals['_PERIODSTATUS']._serialized_end=2465
-  _globals['_REFERENCECHANGEACTION']._serialized_start=2468
-  _globals['_REFERENCECHANGEACTION']._serialized_end=2641
-  _globals['_PAYMENTTERM']._serialized_start=113
-  _globals['_PAYMENTTERM']._serialized_end=250
-  _globals['_LEGALENTITY']._serialized_start=252
-  _globals['_LEGALENTITY']._serialized_end=351
-  _globals['_ACCOUNTINGPERIOD']._serialized_start=354
-  _globals['_ACCOUNTINGPERIOD']._serialized_end=565
-  _globals['_TAXTREATMENT']._serialized_start=568
-  _globals['_TAXTREATMENT']._serialized_end=706
-  _globals['_SETTINGS']._serialized_start=709
-  _globals['_SETTINGS']._serialized_end=1137
-  _globals['_REFERENCEDATA']._serialized_start=1140
-  _globals['_REFERENCEDATA']._serialized_end=1400
-  _globals['_APPLYREFERENCEDATAREQUEST']._serialized_start=1403
-  _globals['_APPLYREFERENCEDATAREQUEST']._serialized_end=1571
-  _globals['_REFERENCECHANGE']._serialized_start=1574
-  _globals['_REFERENCECHANGE']._serialized_end=1718
-  _globals['_FIELDDIFFERENCE']._serialized_start=1720
-  _globals['_FIELDDIFFERENCE']._serialized_end=1783
-  _globals['_APPLYREFERENCEDATARESPONSE']._serialized_start=1786
-  _globals['_APPLYREFERENCEDATARESPONSE']._serialized_end=1920
-  _globals['_GETREFERENCEDATAREQUEST']._serialized_start=1922
-  _globals['_GETREFERENCEDATAREQUEST']._serialized_end=1969
-  _globals['_GETREFERENCEDATARESPONSE']._serialized_start=1972
-  _globals['_GETREFERENCEDATARESPONSE']._serialized_end=2123
-  _globals['_REFERENCEDATASERVICE']._serialized_start=2644
-  _globals['_REFERENCEDATASERVICE']._serialized_end=2862
+  _globals['_ENTRYSTATUS']._serialized_start=2966
+  _globals['_ENTRYSTATUS']._serialized_end=3085
+  _globals['_PAYMENTTERMTYPE']._serialized_start=3087
+  _globals['_PAYMENTTERMTYPE']._serialized_end=3209
+  _globals['_PERIODSTATUS']._serialized_start=3211
+  _globals['_PERIODSTATUS']._serialized_end=3306
+  _globals['_TAXENGINETYPE']._serialized_start=3308
+  _globals['_TAXENGINETYPE']._serialized_end=3416
+  _globals['_TAXBASIS']._serialized_start=3418
+  _globals['_TAXBASIS']._serialized_end=3495
+  _globals['_REFERENCECHANGEACTION']._serialized_start=3498
+  _globals['_REFERENCECHANGEACTION']._serialized_end=3671
+  _globals['_PAYMENTTERM']._serialized_start=140
+  _globals['_PAYMENTTERM']._serialized_end=277
+  _globals['_LEGALENTITY']._serialized_start=279
+  _globals['_LEGALENTITY']._serialized_end=378
+  _globals['_ACCOUNTINGPERIOD']._serialized_start=381
+  _globals['_ACCOUNTINGPERIOD']._serialized_end=592
+  _globals['_TAXENGINE']._serialized_start=595
+  _globals['_TAXENGINE']._serialized_end=786
+  _globals['_TAXTREATMENTITEM']._serialized_start=788
+  _globals['_TAXTREATMENTITEM']._serialized_end=866
+  _globals['_TAXRATE']._serialized_start=869
+  _globals['_TAXRATE']._serialized_end=1258
+  _globals['_TAXTREATMENT']._serialized_start=1261
+  _globals['_TAXTREATMENT']._serialized_end=1463
+  _globals['_SETTINGS']._serialized_start=1466
+  _globals['_SETTINGS']._serialized_end=1894
+  _globals['_REFERENCEDATA']._serialized_start=1897
+  _globals['_REFERENCEDATA']._serialized_end=2241
+  _globals['_APPLYREFERENCEDATAREQUEST']._serialized_start=2244
+  _globals['_APPLYREFERENCEDATAREQUEST']._serialized_end=2412
+  _globals['_REFERENCECHANGE']._serialized_start=2415
+  _globals['_REFERENCECHANGE']._serialized_end=2559
+  _globals['_FIELDDIFFERENCE']._serialized_start=2561
+  _globals['_FIELDDIFFERENCE']._serialized_end=2624
+  _globals['_APPLYREFERENCEDATARESPONSE']._serialized_start=2627
+  _globals['_APPLYREFERENCEDATARESPONSE']._serialized_end=2761
+  _globals['_GETREFERENCEDATAREQUEST']._serialized_start=2763
+  _globals['_GETREFERENCEDATAREQUEST']._serialized_end=2810
+  _globals['_GETREFERENCEDATARESPONSE']._serialized_start=2813
+  _globals['_GETREFERENCEDATARESPONSE']._serialized_end=2964
+  _globals['_REFERENCEDATASERVICE']._serialized_start=3674
+  _globals['_REFERENCEDATASERVICE']._serialized_end=3892
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
+from google.type import decimal_pb2 as _decimal_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -96,6 +97,54 @@ PERIOD_STATUS_OPEN: PeriodStatus.ValueType  # 1
 PERIOD_STATUS_CLOSED: PeriodStatus.ValueType  # 2
 """Closed."""
 Global___PeriodStatus: _TypeAlias = PeriodStatus  # noqa: Y015
+
+class _TaxEngineType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TaxEngineTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TaxEngineType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TAX_ENGINE_TYPE_UNSPECIFIED: _TaxEngineType.ValueType  # 0
+    """Not said; refused."""
+    TAX_ENGINE_TYPE_RATE_TABLE: _TaxEngineType.ValueType  # 1
+    """The tax rates of this book."""
+    TAX_ENGINE_TYPE_REMOTE: _TaxEngineType.ValueType  # 2
+    """A program elsewhere that implements `daybook.tax.v1.TaxEngineService`."""
+
+class TaxEngineType(_TaxEngineType, metaclass=_TaxEngineTypeEnumTypeWrapper):
+    """Who works taxes out."""
+
+TAX_ENGINE_TYPE_UNSPECIFIED: TaxEngineType.ValueType  # 0
+"""Not said; refused."""
+TAX_ENGINE_TYPE_RATE_TABLE: TaxEngineType.ValueType  # 1
+"""The tax rates of this book."""
+TAX_ENGINE_TYPE_REMOTE: TaxEngineType.ValueType  # 2
+"""A program elsewhere that implements `daybook.tax.v1.TaxEngineService`."""
+Global___TaxEngineType: _TypeAlias = TaxEngineType  # noqa: Y015
+
+class _TaxBasis:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TaxBasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TaxBasis.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TAX_BASIS_UNSPECIFIED: _TaxBasis.ValueType  # 0
+    """Not said; means TAX_BASIS_GROSS."""
+    TAX_BASIS_GROSS: _TaxBasis.ValueType  # 1
+    """The line's charge."""
+    TAX_BASIS_NET: _TaxBasis.ValueType  # 2
+    """The line's charge and the taxes that it has so far."""
+
+class TaxBasis(_TaxBasis, metaclass=_TaxBasisEnumTypeWrapper):
+    """What a percentage is taken of."""
+
+TAX_BASIS_UNSPECIFIED: TaxBasis.ValueType  # 0
+"""Not said; means TAX_BASIS_GROSS."""
+TAX_BASIS_GROSS: TaxBasis.ValueType  # 1
+"""The line's charge."""
+TAX_BASIS_NET: TaxBasis.ValueType  # 2
+"""The line's charge and the taxes that it has so far."""
+Global___TaxBasis: _TypeAlias = TaxBasis  # noqa: Y015
 
 class _ReferenceChangeAction:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -248,6 +297,174 @@ class AccountingPeriod(_message.Message):
 Global___AccountingPeriod: _TypeAlias = AccountingPeriod  # noqa: Y015
 
 @_typing.final
+class TaxEngine(_message.Message):
+    """Somebody who works taxes out for lines whose treatment names it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
+    SELLER_CODE_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Required, at most 255 characters, unique."""
+    name: _builtins.str
+    """Required, at most 255 characters."""
+    type: Global___TaxEngineType.ValueType
+    """What it is. Required."""
+    endpoint: _builtins.str
+    """Where a remote engine listens, HOST:PORT. Required on a remote engine, refused on another."""
+    tls: _builtins.bool
+    """Whether the remote engine is spoken to over TLS, its certificate checked against the system's roots."""
+    seller_code: _builtins.str
+    """What the seller is called at the engine; at most 255 characters."""
+    timeout_ms: _builtins.int
+    """How long one call may take, in milliseconds, 0 to 60000; 0: 5000."""
+    status: Global___EntryStatus.ValueType
+    """Active when not said. Only an active engine is asked."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        type: Global___TaxEngineType.ValueType = ...,
+        endpoint: _builtins.str = ...,
+        tls: _builtins.bool = ...,
+        seller_code: _builtins.str = ...,
+        timeout_ms: _builtins.int = ...,
+        status: Global___EntryStatus.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "id", b"id", "name", b"name", "seller_code", b"seller_code", "status", b"status", "timeout_ms", b"timeout_ms", "tls", b"tls", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxEngine: _TypeAlias = TaxEngine  # noqa: Y015
+
+@_typing.final
+class TaxTreatmentItem(_message.Message):
+    """Codes of one product under a treatment, in place of the treatment's own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    TAX_CODE_FIELD_NUMBER: _builtins.int
+    PRODUCT_CODE_FIELD_NUMBER: _builtins.int
+    product_id: _builtins.str
+    """The product of the line. Required, once in a treatment."""
+    tax_code: _builtins.str
+    """At most 80 characters; the treatment's when empty."""
+    product_code: _builtins.str
+    """At most 80 characters; the treatment's when empty."""
+    def __init__(
+        self,
+        *,
+        product_id: _builtins.str = ...,
+        tax_code: _builtins.str = ...,
+        product_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["product_code", b"product_code", "product_id", b"product_id", "tax_code", b"tax_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxTreatmentItem: _TypeAlias = TaxTreatmentItem  # noqa: Y015
+
+@_typing.final
+class TaxRate(_message.Message):
+    """A tax on the lines that it matches. A blank criterion matches everything; tax code and country are never blank.
+
+    All rates that match apply: by priority, those without one last; equal ones in the order in which they were
+    first recorded, in one application in the order sent. Each makes one tax row.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    TAX_CODE_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    PERCENTAGE_FIELD_NUMBER: _builtins.int
+    FLAT_AMOUNT_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PRODUCT_CODE_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Required, at most 255 characters, unique."""
+    name: _builtins.str
+    """What the tax is called on the invoice. Required, at most 255 characters."""
+    tax_code: _builtins.str
+    """The tax code of the line's treatment. Required, at most 80 characters."""
+    country: _builtins.str
+    """Where the line is shipped to: the ISO 3166 code, two capitals. Required."""
+    basis: Global___TaxBasis.ValueType
+    """What the percentage is taken of."""
+    priority: _builtins.int
+    """Lower ones apply first."""
+    state: _builtins.str
+    """State that the line is shipped to, compared without regard to case; at most 80 characters."""
+    product_code: _builtins.str
+    """The product code of the line's treatment; at most 80 characters."""
+    legal_entity_id: _builtins.str
+    """The legal entity of the invoice; known."""
+    currency_code: _builtins.str
+    """The currency of the invoice, ISO 4217."""
+    @_builtins.property
+    def percentage(self) -> _decimal_pb2.Decimal:
+        """Percent, such as 7.25; at most 12 decimals, between -1000 and 1000. Either this or `flat_amount`."""
+
+    @_builtins.property
+    def flat_amount(self) -> _decimal_pb2.Decimal:
+        """An amount in the invoice's currency, the same for every line; it follows the sign of the charge."""
+
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """First day on which it applies; open when not set. The invoice date is held against it."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Last day on which it applies; open when not set."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        tax_code: _builtins.str = ...,
+        country: _builtins.str = ...,
+        percentage: _decimal_pb2.Decimal | None = ...,
+        flat_amount: _decimal_pb2.Decimal | None = ...,
+        basis: Global___TaxBasis.ValueType = ...,
+        priority: _builtins.int | None = ...,
+        state: _builtins.str = ...,
+        product_code: _builtins.str = ...,
+        legal_entity_id: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "end_date", b"end_date", "flat_amount", b"flat_amount", "percentage", b"percentage", "priority", b"priority", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "basis", b"basis", "country", b"country", "currency_code", b"currency_code", "end_date", b"end_date", "flat_amount", b"flat_amount", "id", b"id", "legal_entity_id", b"legal_entity_id", "name", b"name", "percentage", b"percentage", "priority", b"priority", "product_code", b"product_code", "start_date", b"start_date", "state", b"state", "tax_code", b"tax_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
+    _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
+
+Global___TaxRate: _TypeAlias = TaxRate  # noqa: Y015
+
+@_typing.final
 class TaxTreatment(_message.Message):
     """How a line is taxed."""
 
@@ -259,6 +476,8 @@ class TaxTreatment(_message.Message):
     TAX_CODE_FIELD_NUMBER: _builtins.int
     PRODUCT_CODE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    ENGINE_ID_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Required, at most 255 characters, unique."""
     name: _builtins.str
@@ -271,6 +490,12 @@ class TaxTreatment(_message.Message):
     """The product code that tax rates are matched by; at most 80 characters."""
     status: Global___EntryStatus.ValueType
     """Active when not said."""
+    engine_id: _builtins.str
+    """The engine that works the tax out; needed for an estimate, refused on a nontaxable treatment. Known."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxTreatmentItem]:
+        """Codes of single products; at most 1000."""
+
     def __init__(
         self,
         *,
@@ -280,10 +505,12 @@ class TaxTreatment(_message.Message):
         tax_code: _builtins.str = ...,
         product_code: _builtins.str = ...,
         status: Global___EntryStatus.ValueType = ...,
+        engine_id: _builtins.str = ...,
+        items: _abc.Iterable[Global___TaxTreatmentItem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "name", b"name", "product_code", b"product_code", "status", b"status", "tax_code", b"tax_code", "taxable", b"taxable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine_id", b"engine_id", "id", b"id", "items", b"items", "name", b"name", "product_code", b"product_code", "status", b"status", "tax_code", b"tax_code", "taxable", b"taxable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -365,6 +592,8 @@ class ReferenceData(_message.Message):
     ACCOUNTING_PERIODS_FIELD_NUMBER: _builtins.int
     TAX_TREATMENTS_FIELD_NUMBER: _builtins.int
     SETTINGS_FIELD_NUMBER: _builtins.int
+    TAX_ENGINES_FIELD_NUMBER: _builtins.int
+    TAX_RATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def payment_terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaymentTerm]:
         """Payment terms."""
@@ -385,6 +614,14 @@ class ReferenceData(_message.Message):
     def settings(self) -> Global___Settings:
         """Settings; only the fields that are set are changed."""
 
+    @_builtins.property
+    def tax_engines(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxEngine]:
+        """Tax engines."""
+
+    @_builtins.property
+    def tax_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxRate]:
+        """Tax rates. Answered in the order of their first recording."""
+
     def __init__(
         self,
         *,
@@ -393,10 +630,12 @@ class ReferenceData(_message.Message):
         accounting_periods: _abc.Iterable[Global___AccountingPeriod] | None = ...,
         tax_treatments: _abc.Iterable[Global___TaxTreatment] | None = ...,
         settings: Global___Settings | None = ...,
+        tax_engines: _abc.Iterable[Global___TaxEngine] | None = ...,
+        tax_rates: _abc.Iterable[Global___TaxRate] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounting_periods", b"accounting_periods", "legal_entities", b"legal_entities", "payment_terms", b"payment_terms", "settings", b"settings", "tax_treatments", b"tax_treatments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounting_periods", b"accounting_periods", "legal_entities", b"legal_entities", "payment_terms", b"payment_terms", "settings", b"settings", "tax_engines", b"tax_engines", "tax_rates", b"tax_rates", "tax_treatments", b"tax_treatments"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -459,7 +698,9 @@ class ReferenceChange(_message.Message):
     ACTION_FIELD_NUMBER: _builtins.int
     DIFFERENCES_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """Kind of the entry: `payment_term`, `legal_entity`, `accounting_period`, `tax_treatment` or `settings`."""
+    """Kind of the entry: `payment_term`, `legal_entity`, `accounting_period`, `tax_engine`,
+    `tax_treatment`, `tax_rate` or `settings`.
+    """
     id: _builtins.str
     """Its id."""
     action: Global___ReferenceChangeAction.ValueType

@@ -1,0 +1,206 @@
+"""The read model `unfinished-work`: what was asked for and is not done, and when it is tried next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from domain import invoice
+from store.log import Recorded
+
+from .invoice_summary import OPENINGS
+from .projection import Connection, Projection, Rows
+from .reader import Answer, Page, Reader
+
+CALLERS_OWN = timedelta(seconds=10)  # while whoever asked may still be at it
+PAUSE_LEAST = timedelta(seconds=1)  # after the first failure, then doubled
+PAUSE_MOST = timedelta(hours=1)
+DOUBLED_MOST = 12
+PAGE_SIZE_MAX = 500
+
+CREATE = """
+CREATE TABLE {table} (
+    invoice_id uuid PRIMARY KEY,
+    asked_position bigint NOT NULL,
+    unique_identifier text COLLATE "C" NOT NULL,
+    since timestamptz NOT NULL,
+    due timestamptz NOT NULL,
+    failures integer NOT NULL,
+    engine_id text COLLATE "C" NOT NULL,
+    code text COLLATE "C" NOT NULL,
+    because text NOT NULL
+);
+"""
+INDEX = """
+CREATE UNIQUE INDEX ON {table} (asked_position);
+CREATE INDEX ON {table} (due);
+"""
+ROWS = Rows(
+    {
+        "invoice_id": "uuid",
+        "asked_position": "int8",
+        "unique_identifier": "text",
+        "since": "timestamptz",
+        "due": "timestamptz",
+        "failures": "int4",
+        "engine_id": "text",
+        "code": "text",
+        "because": "text",
+    }
+)
+NAMES = ", ".join(ROWS.columns)
+STORED = f"SELECT {NAMES} FROM {{table}} WHERE invoice_id = ANY(%s)"
+REMOVE = "DELETE FROM {table} WHERE invoice_id = ANY(%s)"
+LIST = (
+    f"SELECT {NAMES} FROM {{table}} WHERE asked_position > %(after)s ORDER BY asked_position LIMIT %(limit)s"
+)
+DUE = f"SELECT {NAMES} FROM {{table}} WHERE due <= %(now)s ORDER BY due LIMIT %(limit)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The tax of an invoice that is asked for and not worked out."""
+
+    invoice_id: UUID
+    asked_position: int
+    unique_identifier: str  # empty where there is none, or it was not at hand
+    since: datetime
+    due: datetime
+    failures: int = 0
+    engine_id: str = ""
+    code: str = ""
+    because: str = ""
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        return (
+            self.invoice_id,
+            self.asked_position,
+            self.unique_identifier,
+            self.since,
+            self.due,
+            self.failures,
+            self.engine_id,
+            self.code,
+            self.because,
+        )
+
+
+# Questions
+
+
+async def list_(
+    reader: Reader,
+    *,
+    after: int = 0,
+    size: int = 50,
+    min_position: int = 0,
+    deadline: float | None = None,
+) -> Answer[Page[Unfinished]]:
+    """A page, what has waited longest first. `after` is the `next` of the page before this one."""
+    asked = {"after": after, "limit": size + 1}
+    answer = await reader.ask(UNFINISHED_WORK, LIST, asked, min_position=min_position, deadline=deadline)
+    found = tuple(Unfinished(*row) for row in answer.found[:size])
+    return Answer(
+        Page(found, found[-1].asked_position if len(answer.found) > size else None), answer.position
+    )
+
+
+async def due(reader: Reader, now: datetime, size: int) -> tuple[Unfinished, ...]:
+    """What should be tried by now."""
+    answer = await reader.ask(UNFINISHED_WORK, DUE, {"now": now, "limit": size})
+    return tuple(Unfinished(*row) for row in answer.found)
+
+
+# Rows
+
+
+async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
+    """Every invoice of the batch, once, as the batch leaves it."""
+    before = await _stored(connection, table, {each.stream for each in batch if each.version > 1})
+    after = dict(before)
+    for recorded in batch:
+        if (stands := follow(after.get(recorded.stream), recorded)) is None:
+            after.pop(recorded.stream, None)
+        else:
+            after[recorded.stream] = stands
+    if changed := [invoice_id for invoice_id, row in before.items() if after.get(invoice_id) != row]:
+        await connection.execute(REMOVE.format(table=table).encode(), (changed,))
+    if new := [row.row for invoice_id, row in after.items() if before.get(invoice_id) != row]:
+        await ROWS.write(connection, table, new)
+
+
+async def _stored(connection: Connection, table: str, touched: set[UUID]) -> dict[UUID, Unfinished]:
+    if not touched:
+        return {}
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(STORED.format(table=table).encode(), (list(touched),))
+        return {row[0]: Unfinished(*row) for row in await cursor.fetchall()}
+
+
+def follow(before: Unfinished | None, recorded: Recorded) -> Unfinished | None:
+    """What is unfinished of an invoice after an event; None: nothing."""
+    at = recorded.recorded
+    match recorded.event:
+        case invoice.InvoiceDrafted() | invoice.InvoiceRevised():
+            wanted = recorded.event.header.should_calculate_tax
+            return _asked(before, recorded, at + CALLERS_OWN, recorded.event) if wanted else None
+        case invoice.TaxEstimationRequested():
+            return _asked(before, recorded, at, None)
+        case invoice.TaxEstimationFailed() as failed:
+            stands = before or _asked(None, recorded, at, None)
+            failures = stands.failures + 1
+            pause = min(PAUSE_LEAST * 2 ** min(failures - 1, DOUBLED_MOST), PAUSE_MOST)
+            return replace(
+                stands,
+                failures=failures,
+                due=at + pause,
+                engine_id=failed.engine_id,
+                code=failed.code,
+                because=failed.because,
+            )
+        case invoice.TaxEstimated(following=0) | invoice.TaxSkipped(following=0):
+            return None
+        case invoice.InvoiceCanceled() | invoice.InvoicePosted():
+            return None
+        case _:
+            return before
+
+
+def _asked(
+    before: Unfinished | None,
+    recorded: Recorded,
+    due: datetime,
+    content: invoice.InvoiceDrafted | invoice.InvoiceRevised | None,
+) -> Unfinished:
+    if before is not None and content is None:
+        return replace(before, due=due)
+    key = content.unique_identifier if isinstance(content, invoice.InvoiceDrafted) else ""
+    if before is not None:
+        key = key or before.unique_identifier
+    return Unfinished(recorded.stream, recorded.position, key, recorded.recorded, due)
+
+
+TOPICS = frozenset(
+    (
+        "InvoiceDrafted",
+        "InvoiceRevised",
+        "TaxEstimationRequested",
+        "TaxEstimated",
+        "TaxSkipped",
+        "TaxEstimationFailed",
+        "InvoiceCanceled",
+        "InvoicePosted",
+    )
+)
+UNFINISHED_WORK = Projection(
+    name="unfinished_work",
+    code=1,
+    topics=TOPICS,
+    create=CREATE,
+    index=INDEX,
+    project=project,
+    openings=OPENINGS,
+)

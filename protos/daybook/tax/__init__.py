@@ -1,0 +1,1 @@
+"""What tax engines implement."""

@@ -1,0 +1,1 @@
+"""The contract of tax engines, version 1: generated code."""
