@@ -58,7 +58,7 @@ class Estimator:
         await asyncio.wait((task,), timeout=seconds)
         return task.result() if task.done() else None
 
-    def _gone(self, task: asyncio.Task[Outcome]) -> None:
+    def _gone(self, task: asyncio.Task[Outcome[invoice.Invoice]]) -> None:
         self._going.discard(task)
         if not task.cancelled():
             task.exception()  # who still waited has heard it; else the background tries again
