@@ -50,7 +50,8 @@ class DebitMemos(service_grpc.DebitMemoServiceServicer):
             raise missing("memo")
         meta = self._callers.meta(context, request.reason, request.correlation_id)
         findings = Findings()
-        command = debit_memo.Create(read_memo(request.memo, findings), request.request_id)
+        content = read_memo(request.memo, findings, self._book.limits.lines_max)
+        command = debit_memo.Create(content, request.request_id)
         memo_id = identity.debit_memo(command.content.unique_identifier)
         try:
             outcome = await self._book.transact_memo(
@@ -83,9 +84,8 @@ class DebitMemos(service_grpc.DebitMemoServiceServicer):
             raise missing("memo")
         meta = self._callers.meta(context, request.reason, request.correlation_id)
         memo_id, findings = read_memo_key(request.key), Findings()
-        command = debit_memo.Update(
-            read_memo(request.memo, findings), request.expected_version, request.request_id
-        )
+        content = read_memo(request.memo, findings, self._book.limits.lines_max)
+        command = debit_memo.Update(content, request.expected_version, request.request_id)
         outcome = await self._book.transact_memo(
             memo_id,
             lambda memo, rules: debit_memo.update(command, memo, memo_id, rules, findings),

@@ -8,18 +8,21 @@ from uuid import UUID
 
 from daybook.v1 import debit_memo_pb2 as pb
 from daybook.v1 import debit_memo_service_pb2 as service_pb
-from domain import debit_memo, identity
+from domain import debit_memo, identity, invoice
 from domain.findings import Findings, Malformed
 from projections.debit_memos import MemoFilter
 
 from ..keys import missing
 from .content import read_address, read_tax
+from .filters import STATUSES_MAX
 from .invoices import write_address, write_rows
 from .values import (
     EnumTable,
     read_date,
     read_decimal,
+    read_labels,
     read_uuid,
+    within,
     write_date,
     write_decimal,
     write_instant,
@@ -48,7 +51,12 @@ def read_memo_key(message: service_pb.DebitMemoKey, path: str = "key") -> UUID:
     return memo_id
 
 
-def read_memo(message: pb.DebitMemoContent, findings: Findings, path: str = "memo") -> debit_memo.Content:
+def read_memo(
+    message: pb.DebitMemoContent, findings: Findings, lines_max: int, path: str = "memo"
+) -> debit_memo.Content:
+    """Reads no more than may be: what is too much is counted and left alone."""
+    groups = within(message.address_groups, invoice.ADDRESS_GROUPS_MAX, f"{path}.address_groups", findings)
+    lines = within(message.lines, lines_max, f"{path}.lines", findings)
     return debit_memo.Content(
         unique_identifier=message.unique_identifier,
         account_id=message.account_id,
@@ -59,20 +67,19 @@ def read_memo(message: pb.DebitMemoContent, findings: Findings, path: str = "mem
         order_id=message.order_id,
         reason_code=message.reason_code,
         description=message.description,
-        labels=dict(message.labels),
+        labels=read_labels(message.labels, f"{path}.labels", findings),
         address_groups=tuple(
-            read_address(group, index, path, findings) for index, group in enumerate(message.address_groups)
+            read_address(group, index, path, findings) for index, group in enumerate(groups)
         ),
         billing_address=message.billing_address,
         shipping_address=message.shipping_address,
         ship_from_address=message.ship_from_address,
-        lines=tuple(
-            _line(line, f"{path}.lines[{index}]", findings) for index, line in enumerate(message.lines)
-        ),
+        lines=tuple(_line(line, f"{path}.lines[{index}]", findings) for index, line in enumerate(lines)),
     )
 
 
 def _line(message: pb.DebitMemoLineContent, path: str, findings: Findings) -> debit_memo.LineContent:
+    taxes = within(message.taxes, invoice.TAX_ROWS_PER_LINE_MAX, f"{path}.taxes", findings)
     charge = start = end = None
     if message.HasField("charge_amount"):
         charge = read_decimal(message.charge_amount, f"{path}.charge_amount", findings)
@@ -94,9 +101,7 @@ def _line(message: pb.DebitMemoLineContent, path: str, findings: Findings) -> de
         product_id=message.product_id,
         product_name=message.product_name,
         description=message.description,
-        taxes=tuple(
-            read_tax(row, f"{path}.taxes[{number}]", findings) for number, row in enumerate(message.taxes)
-        ),
+        taxes=tuple(read_tax(row, f"{path}.taxes[{number}]", findings) for number, row in enumerate(taxes)),
     )
 
 
@@ -104,11 +109,14 @@ def read_memo_filter(message: service_pb.DebitMemoFilter) -> MemoFilter:
     findings = Findings()
     statuses = [
         STATUSES.read(number, f"filter.statuses[{index}]", findings)
-        for index, number in enumerate(message.statuses)
+        for index, number in enumerate(within(message.statuses, STATUSES_MAX, "filter.statuses", findings))
     ]
+    path = "filter.invoice_generation_statuses"
     generations = [
-        GENERATIONS.read(number, f"filter.invoice_generation_statuses[{index}]", findings)
-        for index, number in enumerate(message.invoice_generation_statuses)
+        GENERATIONS.read(number, f"{path}[{index}]", findings)
+        for index, number in enumerate(
+            within(message.invoice_generation_statuses, STATUSES_MAX, path, findings)
+        )
     ]
     invoice_id = None
     if message.invoice_id:
