@@ -100,6 +100,7 @@ class PostgresLog:
         self._commits = GroupCommit(writer.commit, limits)
         writer.when_away = self._commits.turn_away
         self._dsn = dsn
+        self._in_trouble = False
         self._readers = Readers(dsn, READERS_MAX)
         self._listener = asyncio.create_task(listen(dsn, bell), name="listener")
 
@@ -148,9 +149,12 @@ class PostgresLog:
         if read_only:
             raise Unavailable("the store is read-only")
         if self._writer.refused_by_store:
+            self._writer.refused_by_store, self._in_trouble = False, True
+            raise Unavailable("the store has refused a write")
+        if self._in_trouble:
             async with reading(self._dsn) as session:
                 await session.exchange(Call(BEGIN), Call(TRY), Call(ROLLBACK), seconds=seconds)
-            self._writer.refused_by_store = False
+            self._in_trouble = False
 
     async def wait(self, after: int, timeout: float) -> None:  # noqa: ASYNC109
         await self._bell.wait(after, timeout)

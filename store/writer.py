@@ -45,6 +45,13 @@ PAUSE_SECONDS = 0.1
 
 LOCK_NOT_AVAILABLE = "55P03"
 UNIQUE_VIOLATION = "23505"
+OF_THE_STORE = (
+    "25006",
+    "53",
+    "57",
+    "58",
+    "XX",
+)  # read-only, out of space, damaged: the rows are not to blame
 
 WRITER_SESSION = f"""
     {SESSION}
@@ -123,7 +130,7 @@ class Writer:
         self._turn = TURN if turns else NO_TURN
         self._open: Session | None = None
         self.when_away: Callable[[Unavailable], None] = lambda _: None
-        self.refused_by_store = False  # the last write was: perhaps nothing can be written now
+        self.refused_by_store = False  # a write was: perhaps nothing can be written now
 
     async def commit(self, batch: Sequence[Request]) -> Sequence[Request]:
         """Write a batch and answer its requests; return those that must wait for the next."""
@@ -198,7 +205,6 @@ class Writer:
         end = 0
         for request, rows in settlement.accepted:
             end += len(rows)
-            self.refused_by_store &= not rows
             request.succeed(positions[end - 1] if rows else 0, recorded)
         if positions:
             self._bell.ring(positions[-1])
@@ -213,7 +219,7 @@ class Writer:
             return await self._one_by_one(requests, patience)
         if not guilty or len(requests) == 1:
             meaning = _meaning(refused, requests)
-            self.refused_by_store |= isinstance(meaning, Unavailable)
+            self.refused_by_store |= refused.sqlstate.startswith(OF_THE_STORE)
             _fail(requests, meaning)
             return ()
         return await self._one_by_one(requests, patience)

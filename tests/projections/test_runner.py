@@ -284,6 +284,7 @@ async def test_a_database_that_takes_no_writes_for_a_while_is_waited_for(book: B
     await execute(book.database.admin_dsn, cut)
     async with book.running() as runner:
         await until(lambda: troubled(runner, "read-only"))
+        await asyncio.sleep(2)  # longer than an event that cannot be projected is tried
         assert all(each.trouble is None for each in await standings(book.pool))
         writing = book.database.admin_dsn + " options='-c default_transaction_read_only=off'"
         await execute(writing, f"ALTER DATABASE {name} RESET default_transaction_read_only")

@@ -28,6 +28,11 @@ from tests.postgres import Database
 from .events import META, assert_whole, codec, everything, happenings, new, versions_by_stream
 from .proxy import Proxy
 
+FULL_DISK = """
+CREATE FUNCTION public.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON daybook.events FOR EACH ROW EXECUTE FUNCTION public.full_disk();
+"""
 HOLD = f"SELECT pg_advisory_xact_lock({TURN_KEY})"
 
 
@@ -275,13 +280,13 @@ async def test_health_of_the_log_turns_when_nothing_can_be_written_and_back(
 ) -> None:
     await postgres_log.check(5)
     with psycopg.connect(database.admin_dsn, autocommit=True) as admin:
-        admin.execute("ALTER TABLE daybook.events ADD CONSTRAINT full_disk CHECK (false) NOT VALID")
+        admin.execute(FULL_DISK)
         with pytest.raises(Unavailable):
             await postgres_log.append([new()], META)
-        for _ in range(2):
+        for _ in range(3):
             with pytest.raises(Unavailable):
                 await postgres_log.check(5)
-        admin.execute("ALTER TABLE daybook.events DROP CONSTRAINT full_disk")
+        admin.execute("DROP TRIGGER full_disk ON daybook.events")
     await postgres_log.check(5)
     assert await postgres_log.head() == 0
 
