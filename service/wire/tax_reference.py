@@ -11,7 +11,7 @@ from domain import reference
 from domain.findings import Findings, Rule
 
 from .entry_status import read_entry_status, write_entry_status
-from .values import EnumTable, read_date, read_decimal, write_date, write_decimal
+from .values import EnumTable, read_date, read_decimal, within, write_date, write_decimal
 
 ENGINE_TYPES = EnumTable(pb.TaxEngineType, reference.EngineType, "TAX_ENGINE_TYPE")
 BASES = EnumTable(pb.TaxBasis, reference.Basis, "TAX_BASIS")
@@ -44,7 +44,7 @@ def read_treatment(message: pb.TaxTreatment, path: str, findings: Findings) -> r
         message.engine_id,
         tuple(
             reference.TreatmentItem(each.product_id, each.tax_code, each.product_code)
-            for each in message.items
+            for each in within(message.items, reference.ITEMS_MAX, f"{path}.items", findings)
         ),
     )
 
