@@ -44,13 +44,12 @@ from .events import (
 from .rates import Rated, RateTable, table
 from .state import At, ReferenceData, fold, zone
 from .tax_checks import ITEMS_MAX, RATES_MAX, check_rates
-from .tax_checks import ITEMS_MAX
 
 __all__ = [
     "ENTRIES_MAX",
-    "ITEMS_MAX",
     "EVENTS",
     "FIELD_OF",
+    "ITEMS_MAX",
     "RATES_MAX",
     "SETTINGS_ID",
     "AccountingPeriod",
