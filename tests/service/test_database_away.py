@@ -182,30 +182,45 @@ def test_a_database_that_is_restarted_or_cuts_its_connections_costs_only_time(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_full_disk_refuses_what_comes_and_loses_nothing(folder: Path, record_property: Any) -> None:
-    with small_disk(folder):
-        own = Server(folder / "data")
-        served = Served(database_url=own.embedded.app_dsn)
-        load_reference_data(served.target)
-        ingest(served, "observed-0")
-        backs = []
+@pytest.mark.parametrize("dies", [False, True], ids=["", "server dies of it"])
+def test_a_full_disk_refuses_what_comes_and_loses_nothing(
+    dies: bool, folder: Path, record_property: Any
+) -> None:
+    backs = []
+    with on_small_disk(folder) as (own, served):
+        filling = folder / "filling"
         with Load(served, CALLERS) as load, Observers(served.target) as observers:
             for _ in range(TIMES):
                 load.wait_for_more(CALLERS)
                 began = time.monotonic()
-                fill(folder / "filling", partial(heard_of, observers, began))
+                fill(filling, partial(told, observers, began))
+                if dies:
+                    die_for_want_of_space(own, filling)
                 time.sleep(10)
-                (folder / "filling").unlink()
+                filling.unlink()
                 over = time.monotonic()
                 load.wait_for_more(CALLERS)
                 wait_until(lambda: observers.is_well, served)
                 backs.append(max(well_again(observers, began) - over, 0.0))
-                assert False in observers.was_serving(began), "health did not tell"
-        report("disk full", backs, load, observers, record_property)
+        report("disk full" + dies * ", server dead", backs, load, observers, record_property)
         check_answers(observers, 12.0)
         check_book(served, load, observers)
-        served.stop()
-        own.stop()
+
+
+@contextmanager
+def on_small_disk(folder: Path) -> Iterator[tuple[Server, Served]]:
+    with small_disk(folder):
+        own = Server(folder / "data")
+        try:
+            served = Served(database_url=own.embedded.app_dsn)
+            try:
+                load_reference_data(served.target)
+                ingest(served, "observed-0")
+                yield own, served
+            finally:
+                served.stop()
+        finally:
+            own.stop()
 
 
 @contextmanager
@@ -226,16 +241,34 @@ def fill(filling: Path, noticed: Callable[[], bool]) -> None:
     """Take every byte that is left, until somebody notices."""
     give_up = time.monotonic() + BACK_SECONDS_MAX
     with filling.open("ab", buffering=0) as file:
-        while not noticed():
-            assert time.monotonic() < give_up, "nobody noticed that the disk is full"
+        while True:
             with contextlib.suppress(OSError):
                 while True:
                     file.write(bytes(1 << 16))
+            if noticed():
+                return
+            assert time.monotonic() < give_up, "nobody noticed that the disk is full"
             time.sleep(0.01)
 
 
-def heard_of(observers: Observers, began: float) -> bool:
-    return bool(observers.faults(began))
+def die_for_want_of_space(own: Server, filling: Path) -> None:
+    """The log of what PostgreSQL is about to do needs its next file: it cannot go on without."""
+    give_up = time.monotonic() + BACK_SECONDS_MAX
+    while True:
+        assert time.monotonic() < give_up, "the server does not die"
+        fill(filling, lambda: True)
+        try:
+            administer(
+                own, "SELECT pg_switch_wal(), pg_logical_emit_message(true, 'fill', repeat('.', 5000))"
+            )
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None:  # no word any more
+                return
+
+
+def told(observers: Observers, began: float) -> bool:
+    """Callers have heard of it, and health has said so."""
+    return bool(observers.faults(began)) and False in observers.was_serving(began)
 
 
 def wait_until(condition: Callable[[], bool], served: Served) -> None:
