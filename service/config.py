@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from ipaddress import ip_address
@@ -15,6 +16,16 @@ from pathlib import Path
 PREFIX = "DAYBOOK_"
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 LINES_MAX = 20_000
+PORT_MAX = 65_535
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+RANGES = {
+    "message_bytes_max": (1024, 256 * 1024 * 1024),
+    "lines_max": (1, 1_000_000),
+    "workers": (1, 1024),
+    "calls_max": (1, 1_000_000),
+    "streams_max": (1, 1_000_000),
+    "grace_seconds": (0, 86_400),
+}
 
 
 class BadSetting(Exception):
@@ -94,11 +105,13 @@ def _read(variable: str, text: str, default: object) -> object:
 
 
 def check(config: Config) -> None:
-    host, _, port = config.listen.rpartition(":")
-    if not host or not port.isdecimal():
-        raise BadSetting(f"listen: HOST:PORT, such as 127.0.0.1:50051; is {config.listen!r}")
-    if config.workers < 1:
-        raise BadSetting(f"workers: at least 1; is {config.workers}")
+    _check_listen(config)
+    for name, (least, most) in RANGES.items():
+        value: int = getattr(config, name)
+        if not least <= value <= most:
+            raise BadSetting(f"{name}: between {least} and {most}; is {value}")
+    if config.log_level not in LOG_LEVELS:
+        raise BadSetting(f"log_level: one of {', '.join(LOG_LEVELS)}; is {config.log_level!r}")
     if bool(config.tls_cert) != bool(config.tls_key):
         raise BadSetting("tls-cert and tls-key go together")
     if config.client_ca and not config.tls_cert:
@@ -108,6 +121,33 @@ def check(config: Config) -> None:
             f"listen: {config.listen} is reachable by others in clear text; "
             "give --tls-cert and --tls-key, or --insecure if something in front keeps it safe"
         )
+    if config.tls_cert:
+        _check_certificates(config)
+
+
+def _check_listen(config: Config) -> None:
+    host, _, port = config.listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > PORT_MAX:
+        raise BadSetting(f"listen: HOST:PORT, such as 127.0.0.1:50051; is {config.listen!r}")
+
+
+def _check_certificates(config: Config) -> None:
+    """Tries them out here: gRPC does not say what it does not like about them."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(config.tls_cert, config.tls_key, password=str)  # which asks nobody for one
+    except OSError as error:
+        pair = f"{config.tls_cert}, {config.tls_key}"
+        raise BadSetting(f"tls-cert, tls-key: no certificate with its key: {pair}: {_why(error)}") from error
+    try:
+        if config.client_ca:
+            context.load_verify_locations(config.client_ca)
+    except OSError as error:
+        raise BadSetting(f"client-ca: no certificates: {config.client_ca}: {_why(error)}") from error
+
+
+def _why(error: OSError) -> str:
+    return error.reason if isinstance(error, ssl.SSLError) else error.strerror or str(error)
 
 
 def _is_loopback(host: str) -> bool:
