@@ -1,0 +1,1 @@
+"""The benchmarks, held to what they claim."""
