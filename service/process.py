@@ -15,7 +15,10 @@ import uvloop
 from . import bootstrap
 from .config import Config
 from .logs import set_up
+from .server import Server
 from .supervisor import READY
+
+ORPHAN_GRACE_SECONDS = 3.0  # the embedded store is gone too, and who comes next wants the port
 
 Role = Callable[[Config], AbstractAsyncContextManager[object]]
 ROLES: dict[str, Role] = {"worker": bootstrap.working, "follower": bootstrap.following}
@@ -24,12 +27,20 @@ ROLES: dict[str, Role] = {"worker": bootstrap.working, "follower": bootstrap.fol
 async def run(role: Role, config: Config) -> None:
     """Until SIGTERM, or until the supervisor is gone."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop, orphaned = asyncio.Event(), asyncio.Event()
+
+    def orphan() -> None:
+        loop.remove_reader(sys.stdin.fileno())
+        orphaned.set()
+        stop.set()
+
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_reader(sys.stdin.fileno(), stop.set)  # it says no more: only its end can come
-    async with role(config):
+    loop.add_reader(sys.stdin.fileno(), orphan)  # it says no more: only its end can come
+    async with role(config) as housed:
         os.write(sys.stdout.fileno(), READY + b"\n")
         await stop.wait()
+        if orphaned.is_set() and isinstance(housed, Server):
+            housed.grace = min(housed.grace, ORPHAN_GRACE_SECONDS)
 
 
 def main() -> None:

@@ -70,7 +70,7 @@ class Server:
         """Says so, refuses what comes, lets what runs finish."""
         await self.health.enter_graceful_shutdown()
         await asyncio.sleep(DRAIN_SECONDS)
-        self.outermost.close()
+        self.outermost.close(self.grace)
         await self.grpc.stop(self.grace)
 
 

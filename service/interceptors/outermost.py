@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from domain.findings import Findings, Malformed, Rule
-from store.log import Overloaded
+from store.log import OutcomeUnknown, Overloaded
 
 from ..errors import Fault, ShuttingDown, Unreadable, answer, fault_of
 
@@ -34,6 +34,7 @@ StreamBehavior: TypeAlias = Callable[[Any, Context], Any]
 OURS = "/daybook."
 GONE = Fault(grpc.StatusCode.CANCELLED, "", "the caller went away")
 DEADLINE_MAX = 120.0  # seconds; what a caller has at most, and when it says nothing
+LAST_WORDS_SECONDS = 1.0  # of the grace, to tell those that outlast it
 ANSWER_MARGIN = 0.02  # seconds kept back, so that an answer still reaches the caller
 RETRY_AFTER = 0.5  # seconds
 
@@ -85,6 +86,8 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         self.streams = Lane(streams_max)
         self.closing = False
         self._endless: set[asyncio.Task[Any]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._cut = False
 
     async def intercept_service(
         self,
@@ -122,9 +125,10 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         try:
             self._admit(self.unary)
             try:
-                request = coder.request(raw)
-                async with asyncio.timeout(budget(context)):
-                    reply = coder.reply(await behavior(request, context))
+                with self._cut_off_at_the_end():
+                    request = coder.request(raw)
+                    async with asyncio.timeout(budget(context)):
+                        reply = coder.reply(await behavior(request, context))
             finally:
                 self.unary.leave()
             fault = None
@@ -196,10 +200,32 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         finally:
             self._endless.discard(task)
 
-    def close(self) -> None:
-        """Takes no new calls and ends the streams; calls with one answer go on."""
+    @contextlib.contextmanager
+    def _cut_off_at_the_end(self) -> Iterator[None]:
+        """A call that outlasts the grace is told so, and does not just break off."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self._cut:
+                raise
+            task.uncancel()
+            raise OutcomeUnknown from None
+        finally:
+            self._running.discard(task)
+
+    def close(self, grace: float) -> None:
+        """Takes no new calls and ends the streams; calls with one answer go on, nearly to the end of the grace."""
         self.closing = True
         for task in self._endless:
+            task.cancel()
+        asyncio.get_running_loop().call_later(max(0.0, grace - LAST_WORDS_SECONDS), self._cut_off)
+
+    def _cut_off(self) -> None:
+        self._cut = True
+        for task in self._running:
             task.cancel()
 
     def _admit(self, lane: Lane) -> None:
