@@ -217,7 +217,7 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             self._running.discard(task)
 
     def close(self, grace: float) -> None:
-        """Takes no new calls and ends the streams; calls with one answer go on, nearly to the end of the grace."""
+        """Takes no new calls and ends the streams; calls with one answer go on until nearly the end."""
         self.closing = True
         for task in self._endless:
             task.cancel()
