@@ -28,7 +28,7 @@ from .test_debit_memos import a_memo, billing, named
 
 pytestmark = pytest.mark.long
 
-KILLS = int(os.environ.get("DAYBOOK_TEST_KILLS", "50"))
+KILLS = int(os.environ.get("DAYBOOK_TEST_KILLS", "20"))
 PAIRS = 4  # of callers, both of whom bill the same memo
 CALL_SECONDS = 10.0
 BACK_SECONDS_MAX = 90.0
