@@ -212,3 +212,14 @@ async def test_what_is_being_written_when_the_end_comes_is_written_and_answered(
         await stop
         assert len(await house.history("last")) == 3
         assert not answer.replayed
+
+
+async def test_a_call_that_outlasts_the_grace_is_told_that_its_outcome_is_open() -> None:
+    async with troubled(grace_seconds=2) as there:
+        call = asyncio.ensure_future(there.one("wait"))
+        await started(there)
+        began = time.monotonic()
+        await there.server.stop()
+        assert time.monotonic() - began < 10
+        error = await failed(call)
+        assert (error.code(), clean(error)[0]) == (Code.DEADLINE_EXCEEDED, "OUTCOME_UNKNOWN")

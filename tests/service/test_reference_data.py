@@ -240,3 +240,15 @@ async def test_applying_a_thousand_entries_is_one_change(own_server: House) -> N
     answer = await own_server.reference.ApplyReferenceData(apply(pb.ReferenceData(payment_terms=terms)))
     assert (len(answer.changes), answer.version) == (1000, 2)
     assert len((await own_server.reference.GetReferenceData(NOTHING)).data.payment_terms) == 1003
+
+
+async def test_what_was_applied_is_read_at_once_and_a_position_of_another_log_is_refused(
+    own_server: House,
+) -> None:
+    applied = await own_server.reference.ApplyReferenceData(apply(a_term("new")))
+    request = pb.GetReferenceDataRequest(min_position=applied.position)
+    stands = await own_server.reference.GetReferenceData(request)
+    assert (stands.version, stands.position) == (applied.version, applied.position)
+    request.min_position = f"{'0' * 12}{applied.position[12:]}"
+    error = await refused(own_server.reference.GetReferenceData(request))
+    assert (error.code, error.reason) == (Code.FAILED_PRECONDITION, "LOG_RESTORED")
