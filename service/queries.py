@@ -13,6 +13,7 @@ from daybook.v1 import invoice_pb2 as pb
 from daybook.v1 import invoice_query_service_pb2 as query_pb
 from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from domain import identity, invoice
+from domain.findings import Findings, Malformed
 from domain.refusal import Refused
 from projections import debit_memos, invoices, invoices_by_order
 from projections.invoice_filter import Today
@@ -27,7 +28,7 @@ from .pages import pages, size
 from .snapshot import Snapshot
 from .wire.debit_memos import write_memo
 from .wire.filters import read_filter
-from .wire.invoices import write_line
+from .wire.invoices import check_view, write_line
 from .wire.keys import read_key
 from .wire.summaries import add_content, check_mask, masked, write_summary
 
@@ -58,6 +59,10 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
         self, request: query_pb.GetInvoiceRequest, context: Context
     ) -> query_pb.GetInvoiceResponse:
         check_mask(request.read_mask)
+        findings = Findings()
+        check_view(request.view, findings)
+        if findings:
+            raise Malformed(findings)
         key = read_key(request.key)
         seen, until = self._min_position(request.min_position), deadline(context)
         invoice_id = await self._resolved(key, seen, until)

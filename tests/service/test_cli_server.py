@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,6 @@ VERBS = [
     *("status", "migrate", "demo", "reference"),
 ]
 HEAVY = {"grpc", "google.protobuf", "psycopg", "eventsourcing", "yaml", "daybook", "service.bootstrap"}
-HELP_SECONDS_MAX = 2.0  # 0.25 on a machine at rest
 
 
 @pytest.fixture
@@ -155,9 +153,7 @@ def test_every_verb_has_its_help() -> None:
 
 
 def test_help_is_quick_because_it_loads_nothing_that_it_does_not_need() -> None:
-    began = time.monotonic()
     subprocess.run([DAYBOOK, "--help"], capture_output=True, check=True)
-    assert time.monotonic() - began < HELP_SECONDS_MAX
     loaded = "import service.cli, sys; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout
     assert HEAVY & set(said.split()) == set()
