@@ -24,13 +24,14 @@ READY_SECONDS_MAX = 120.0
 PAUSE_SECONDS_MIN = 0.1  # before a child is started again; doubled while it dies young
 PAUSE_SECONDS_MAX = 2.0
 YOUNG_SECONDS = 2.0
+ANSWER_SECONDS_MAX = 5.0  # for a worker that says it is ready
 KILL_SECONDS = 10.0  # beyond the grace of its calls
 
 Say = Callable[[str], None]
 
 
 class CannotStart(Exception):
-    """A child ended before it was ever ready; it said why on standard error."""
+    """A child ended before it was ever ready (it said why on standard error), or nobody answers."""
 
 
 class Child:
@@ -128,10 +129,24 @@ async def looked_after(config: Config, say: Say) -> AsyncIterator[None]:
         for child in (follower, *workers):
             started.append(child)
             await child.start()
+        await answered(config.listen)
         yield
     finally:
         await _stop([each for each in started if each is not follower], config.grace_seconds)
         await _stop([each for each in started if each is follower], 0)
+
+
+async def answered(listen: str) -> None:
+    """Nobody is told that we serve before somebody answers there."""
+    host, _, port = listen.rpartition(":")
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except OSError as error:
+        raise CannotStart(
+            f"the workers say that they serve, but nobody answers on {listen}: {error}"
+        ) from error
+    writer.close()
 
 
 async def _stop(children: Sequence[Child], grace: float) -> None:
@@ -140,20 +155,28 @@ async def _stop(children: Sequence[Child], grace: float) -> None:
 
 @contextmanager
 def port_held(config: Config) -> Iterator[Config]:
-    """Settles the port, so that workers can share it and a clash with somebody else's server is an error."""
+    """Settles the port, so that workers can share it and a clash with somebody else's server is an error.
+
+    Port 0 becomes one that nobody has; it is held from the moment on when it is chosen.
+    """
     host, _, port = config.listen.rpartition(":")
     family, kind, protocol, _, address = _resolved(host.strip("[]"), int(port), config)
-    try:
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            settled = probe.getsockname()[1]
-    except OSError as error:
-        raise BadSetting(f"listen: {config.listen}: {error.strerror}") from error
     with socket.socket(family, kind, protocol) as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind((address[0], settled))
-        yield replace(config, listen=f"{host}:{settled}")
+        try:
+            if int(port):
+                _check_free(family, kind, protocol, address)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.bind(address)
+        except OSError as error:
+            raise BadSetting(f"listen: {config.listen}: {error.strerror}") from error
+        yield replace(config, listen=f"{host}:{held.getsockname()[1]}")
+
+
+def _check_free(family: int, kind: int, protocol: int, address: tuple[str, int]) -> None:
+    """Without sharing: who serves there already shares it with nobody else's server."""
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
 
 
 def _resolved(host: str, port: int, config: Config) -> tuple[int, int, int, str, tuple[str, int]]:

@@ -111,9 +111,12 @@ def serving(data: Path) -> Iterator[str]:
         try:
             target = target_of(server)
             if target is None:
-                log.seek(0)
-                raise Stop(f"the service did not start:\n{log.read()[-LOG_SHOWN:]}", 3)
+                raise Stop("the service did not start", 3)
             yield target
+        except BaseException:
+            log.seek(0)
+            print(f"what the service said:\n{log.read()[-LOG_SHOWN:]}", file=sys.stderr)
+            raise
         finally:
             stop(server)
 

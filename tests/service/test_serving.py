@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
 from service.bootstrap import running
 from service.config import BadSetting, Config
 from service.server import Server
-from service.supervisor import port_held
+from service.supervisor import CannotStart, answered, port_held
 from store.log import Who
 from tests.postgres import Database
 
@@ -245,6 +245,28 @@ async def test_a_port_that_is_left_to_the_machine_is_settled_and_held(target: st
         assert int(settled.listen.rpartition(":")[2]) > 0
         with pytest.raises(BadSetting, match="Address already in use"):
             hold(settled.listen)
+
+
+async def test_a_port_that_is_left_to_the_machine_is_nobody_elses() -> None:
+    with ExitStack() as held:
+        settled = [held.enter_context(port_held(Config(listen="127.0.0.1:0"))).listen for _ in range(200)]
+    assert len(set(settled)) == len(settled)
+
+
+async def test_nobody_is_told_of_a_service_that_does_not_answer() -> None:
+    with port_held(Config(listen="127.0.0.1:0")) as settled:
+        with pytest.raises(CannotStart, match=f"nobody answers on {settled.listen}"):
+            await answered(settled.listen)
+        server = await asyncio.start_server(
+            lambda _, writer: writer.close(), *parted(settled.listen), reuse_port=True
+        )
+        async with server:
+            await answered(settled.listen)
+
+
+def parted(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    return host, int(port)
 
 
 # Stopped and started again
