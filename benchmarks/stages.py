@@ -1,0 +1,196 @@
+"""`python -m benchmarks.stages`: what one ingest costs in CPU time, stage by stage; no wire, no database.
+
+The one benchmark that looks inside: it takes the service's own parts and times each over fresh input, the
+best of several rounds, since whatever else runs on the machine only ever adds. The log lines go to standard
+error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid4
+
+import grpc
+import uvloop
+
+from domain import billing, identity, invoice, reference
+from domain.findings import Findings
+from domain.invoice import Ingest, Rules
+from service.calls import Callers
+from service.estimator import Estimator
+from service.interceptors.outermost import Outermost, decoded, line
+from service.invoices import Invoices, service_pb
+from service.logs import set_up
+from service.snapshot import Snapshot
+from service.tax_remote import Engines
+from service.transact import Book, Outcome
+from service.wire.content import read_content
+from store import batch, schema
+from store.log import History, Meta, Who, Write
+from store.memory import MemoryLog, now
+from store.writer import _inserts
+
+from .invoice import METHOD, request
+from .peers.rules import RULES_OF
+
+ROUNDS = 7
+INVOICES = 256  # a round
+CALLERS = 64
+META = Meta(Who("local", "daybook"), "billing-run-2026-11")
+Stage = Callable[[], object]
+
+
+class Context:
+    """As much of a call's context as an ingest asks for."""
+
+    def time_remaining(self) -> float | None:
+        return None
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str]]:
+        return (("user-agent", "h2load nghttp2/1.52.0"),)
+
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:52814"
+
+
+@dataclass(slots=True)
+class Work:
+    """Fresh input for every stage: what the stage before it makes."""
+
+    raw: bytes
+    rules: Rules
+    codec: Any
+    context: Any
+
+    def messages(self) -> list[Any]:
+        return [service_pb.IngestInvoiceRequest.FromString(self.raw) for _ in range(INVOICES)]
+
+    def contents(self) -> list[invoice.Content]:
+        return [read_content(each.invoice, Findings(), 20_000) for each in self.messages()]
+
+    def decisions(self) -> list[invoice.Decision]:
+        return [self.decide(each, uuid4()) for each in self.contents()]
+
+    def decide(self, content: invoice.Content, invoice_id: UUID) -> invoice.Decision:
+        decision = billing.ingest(Ingest(content), None, invoice_id, self.rules, Findings())
+        return billing.following(decision, None, invoice_id, self.rules.memos)
+
+    def requests(self) -> list[batch.Request]:
+        return [self.request(each) for each in self.decisions()]
+
+    def request(self, decision: invoice.Decision) -> batch.Request:
+        writes = [Write(identity.REFERENCE_HEAD, 1, ()), Write(uuid4(), 0, decision.events)]
+        return batch.request(self.codec, writes, None, META, "daybook")
+
+    def settle(self, requests: Sequence[batch.Request]) -> batch.Settlement:
+        heads = {each: batch.BEGINNING for request in requests for each in request.streams}
+        heads[identity.REFERENCE_HEAD] = batch.Head(1, "")
+        return batch.settle(requests, heads, datetime.now(UTC), partial(batch.prepare, self.codec))
+
+
+def stages(work: Work, servicer: Invoices) -> Iterable[tuple[str, float]]:
+    """Microseconds of an invoice's CPU time in each."""
+    parse = service_pb.IngestInvoiceRequest.FromString
+    yield "parse", per(lambda: [work.raw] * INVOICES, lambda raw: decoded(raw, parse))
+    yield "read", per(work.messages, lambda each: read_content(each.invoice, Findings(), 20_000))
+    yield "check", per(work.contents, lambda each: invoice.check(each, work.rules, Findings()))
+    yield "fingerprint", per(work.contents, invoice.fingerprint)
+    yield "decide, both included", per(work.contents, lambda each: work.decide(each, EXAMPLE))
+    yield "encode", per(work.decisions, work.request)
+    yield "settle", per(lambda: batches(work.requests()), work.settle) / CALLERS
+    rows = lambda: [work.settle(each).rows for each in batches(work.requests())]  # noqa: E731
+    yield "rows as parameters", per(rows, lambda each: list(_inserts(each))) / CALLERS
+    yield "fold", per(work.decisions, lambda each: invoice.fold(each.events, None))
+    yield "reply", per(lambda: outcomes(work), partial(reply, servicer, parse(work.raw)))
+    yield "log line", per(lambda: [0.0] * INVOICES, lambda began: line(METHOD, work.context, began, None))
+
+
+EXAMPLE = uuid4()
+
+
+def outcomes(work: Work) -> list[Outcome[Any]]:
+    states = [invoice.fold(each.events, None) for each in work.decisions()]
+    return [Outcome(each, History(EXAMPLE, ()), datetime.now(UTC), 8) for each in states]
+
+
+def reply(servicer: Invoices, request: Any, outcome: Outcome[Any]) -> bytes:
+    return servicer._ingested(request, EXAMPLE, outcome).SerializeToString()
+
+
+def batches(requests: Sequence[batch.Request]) -> list[Sequence[batch.Request]]:
+    return [requests[start : start + CALLERS] for start in range(0, len(requests), CALLERS)]
+
+
+def per(fresh: Callable[[], Sequence[Any]], stage: Callable[[Any], object]) -> float:
+    """Microseconds of one, the best round's."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        inputs = fresh()
+        began = time.thread_time()
+        for each in inputs:
+            stage(each)
+        best = min(best, (time.thread_time() - began) / len(inputs))
+    return best * 1e6
+
+
+async def whole(servicer: Invoices, context: Any, raw: bytes) -> float:
+    """Microseconds of an invoice through all of it, callers side by side, into a log in memory."""
+    method = await intercepted(servicer)
+    best = float("inf")
+    for _ in range(ROUNDS):
+        began = time.thread_time()
+        await asyncio.gather(*(caller(method, raw, context) for _ in range(CALLERS)))
+        best = min(best, (time.thread_time() - began) / INVOICES)
+    return best * 1e6
+
+
+async def caller(method: Callable[[bytes, Any], Awaitable[Any]], raw: bytes, context: Any) -> None:
+    for _ in range(INVOICES // CALLERS):
+        await asyncio.create_task(method(raw, context))  # type: ignore[arg-type]
+
+
+async def intercepted(servicer: Invoices) -> Any:
+    inner = grpc.unary_unary_rpc_method_handler(
+        servicer.IngestInvoice,
+        request_deserializer=service_pb.IngestInvoiceRequest.FromString,
+        response_serializer=service_pb.IngestInvoiceResponse.SerializeToString,
+    )
+
+    async def continuation(_: Any) -> Any:
+        return inner
+
+    class Details:
+        method = METHOD
+
+    handler: Any = await Outermost().intercept_service(continuation, Details)  # type: ignore[arg-type]
+    return handler.unary_unary
+
+
+async def main() -> None:
+    set_up("info")
+    raw = request().SerializeToString()
+    codec = schema.codec()
+    log = MemoryLog(codec)
+    head = Write(identity.REFERENCE_HEAD, 0, [reference.ReferenceDataApplied(5, 0, 0)])
+    await log.append([head], META)
+    snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
+    snapshot.current = RULES_OF
+    book = Book(log, snapshot, now)
+    servicer = Invoices(book, Estimator(book, Engines()), Callers("daybook"))
+    context: Any = Context()
+    work = Work(raw, Rules(RULES_OF, now()), codec, context)
+    for name, micros in stages(work, servicer):
+        print(f"{name:24}{micros:8.1f} µs")
+    print(f"{'whole, log in memory':24}{await whole(servicer, context, raw):8.1f} µs")
+    await log.close()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
