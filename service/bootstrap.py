@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from daybook.v1 import audit_service_pb2_grpc as audit_grpc
 from daybook.v1 import debit_memo_service_pb2_grpc as debit_memo_grpc
 from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from daybook.v1 import invoice_service_pb2_grpc as invoice_grpc
@@ -40,6 +41,7 @@ from store.migrate import NotTheOwner, WrongVersion, grants
 from store.migrate import migrate as migrate_log
 from store.postgres import ClockDiffers, PostgresLog, open_log
 
+from .audit import Audit
 from .calls import Callers
 from .config import Config, local_user
 from .debit_memos import DebitMemos
@@ -180,6 +182,7 @@ def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader) -
         "InvoiceService": partial(invoice_grpc.add_InvoiceServiceServicer_to_server, invoices),
         "InvoiceQueryService": partial(query_grpc.add_InvoiceQueryServiceServicer_to_server, queries),
         "DebitMemoService": partial(debit_memo_grpc.add_DebitMemoServiceServicer_to_server, memos),
+        "AuditService": partial(audit_grpc.add_AuditServiceServicer_to_server, Audit(log)),
         "ReferenceDataService": partial(
             reference_grpc.add_ReferenceDataServiceServicer_to_server, reference_data
         ),

@@ -48,6 +48,11 @@ class NoReferenceData(Refused):
     because = "the book has no reference data yet; load it with: daybook reference apply FILE"
 
 
+class StreamNotFound(Refused):
+    reason = "STREAM_NOT_FOUND"
+    because = "nothing ever happened to {what}"
+
+
 class ShuttingDown(Exception):
     """The server takes no new calls."""
 
@@ -60,6 +65,7 @@ STATUS: dict[type[BaseException], StatusCode] = {
     debit_memo.NotFound: StatusCode.NOT_FOUND,
     debit_memo.CreatedDifferently: StatusCode.ALREADY_EXISTS,
     debit_memo.VersionMoved: StatusCode.ABORTED,
+    StreamNotFound: StatusCode.NOT_FOUND,
     numbering.NumberTaken: StatusCode.ALREADY_EXISTS,
     invoice.VersionMoved: StatusCode.ABORTED,
     reference.StaleBase: StatusCode.ABORTED,

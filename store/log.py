@@ -114,7 +114,7 @@ class Recorded(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A stream from its beginning up to `version`; version and position are 0 where nothing happened."""
+    """A stream, whole or in part, up to `version`; version and position are 0 where nothing happened."""
 
     stream: UUID
     recorded: Sequence[Recorded]
@@ -198,8 +198,16 @@ class Log(Protocol):
         ...
 
     async def read(
-        self, stream: UUID, *, upto: int | None = None, deadline: float | None = None
-    ) -> History: ...
+        self,
+        stream: UUID,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        position: int | None = None,
+        deadline: float | None = None,
+    ) -> History:
+        """Return what happened in a stream after a version, up to another one and up to a position."""
+        ...
 
     async def read_many(
         self, streams: Iterable[UUID], *, deadline: float | None = None

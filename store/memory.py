@@ -47,9 +47,18 @@ class MemoryLog:
     ) -> Appended:
         return await self._commits.submit(request(self._codec, writes, series, meta, caller), deadline)
 
-    async def read(self, stream: UUID, *, upto: int | None = None, deadline: float | None = None) -> History:
-        stored = self._streams.get(stream, [])[:upto]
-        return History(stream, [self._codec.decode(event) for event in stored])
+    async def read(
+        self,
+        stream: UUID,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        position: int | None = None,
+        deadline: float | None = None,
+    ) -> History:
+        stored = self._streams.get(stream, [])[after:upto]
+        there = (event for event in stored if position is None or event.position <= position)
+        return History(stream, [self._codec.decode(event) for event in there])
 
     async def read_many(
         self, streams: Iterable[UUID], *, deadline: float | None = None

@@ -26,7 +26,7 @@ from .writer import BEGIN, ROLLBACK, Writer
 
 READERS_MAX = 4
 CLOCK_DIFFERENCE_MAX = timedelta(seconds=1)
-VERSION_MAX = 2**63 - 1
+LAST = 2**63 - 1  # no version and no position is higher
 
 IDENTITY = Statement("identity", "SELECT log_id, epoch FROM daybook.identity")
 DATABASE_CLOCK = Statement("clock", "SELECT clock_timestamp()")
@@ -53,10 +53,11 @@ READ = Statement(
     FROM daybook.events AS event
     LEFT JOIN daybook.personal AS personal
         ON personal.stream = event.originator_id AND personal.version = event.originator_version
-    WHERE event.originator_id = $1 AND event.originator_version <= $2
+    WHERE event.originator_id = $1 AND event.originator_version > $2 AND event.originator_version <= $3
+        AND event.notification_id <= $4
     ORDER BY event.originator_version
     """,
-    [UUID_, INT8],
+    [UUID_, INT8, INT8, INT8],
 )
 READ_MANY = Statement(
     "read_many",
@@ -121,9 +122,17 @@ class PostgresLog:
     ) -> Appended:
         return await self._commits.submit(request(self._codec, writes, series, meta, caller), deadline)
 
-    async def read(self, stream: UUID, *, upto: int | None = None, deadline: float | None = None) -> History:
-        last = int8(VERSION_MAX if upto is None else upto)
-        rows = await self._readers.ask(Call(READ, (stream.bytes, last)), deadline)
+    async def read(
+        self,
+        stream: UUID,
+        *,
+        after: int = 0,
+        upto: int | None = None,
+        position: int | None = None,
+        deadline: float | None = None,
+    ) -> History:
+        bounds = (after, LAST if upto is None else upto, LAST if position is None else position)
+        rows = await self._readers.ask(Call(READ, (stream.bytes, *map(int8, bounds))), deadline)
         return History(stream, [self._codec.decode(Stored(*row)) for row in rows])
 
     async def read_many(

@@ -160,7 +160,7 @@ def write_memo(
         processed_reason=memo.processed_texts.reason if memo.processed_texts else "",
         invoice_id=str(memo.invoice_id) if memo.invoice_id else "",
         posted_date=write_date(memo.posted_date) if memo.posted_date else None,
-        content=_write_header(memo),
+        content=write_memo_header(memo.unique_identifier, memo.header, memo.texts),
         totals=write_totals(memo.totals, memo.header.currency),
         defaulted=memo.header.defaulted,
         create_time=write_instant(created) if created else None,
@@ -170,7 +170,7 @@ def write_memo(
     if full:
         message.content.address_groups.extend(map(write_address, memo.addresses.values()))
         entity = memo.header.legal_entity_id
-        message.lines.extend(_write_line(memo_id, line, entity) for line in memo.lines)
+        message.lines.extend(write_memo_line(memo_id, line, entity) for line in memo.lines)
     return message
 
 
@@ -183,10 +183,13 @@ def write_totals(totals: debit_memo.Totals, currency: str) -> pb.DebitMemoTotals
     )
 
 
-def _write_header(memo: debit_memo.DebitMemo) -> pb.DebitMemoContent:
-    header, texts = memo.header, memo.texts or debit_memo.Texts()
+def write_memo_header(
+    unique_identifier: str, header: debit_memo.Header, texts: debit_memo.Texts | None
+) -> pb.DebitMemoContent:
+    """The header's content; texts that were erased are empty."""
+    texts = texts or debit_memo.Texts()
     return pb.DebitMemoContent(
-        unique_identifier=memo.unique_identifier,
+        unique_identifier=unique_identifier,
         account_id=header.account_id,
         account_name=texts.account_name,
         currency_code=header.currency,
@@ -202,7 +205,7 @@ def _write_header(memo: debit_memo.DebitMemo) -> pb.DebitMemoContent:
     )
 
 
-def _write_line(memo_id: UUID, line: debit_memo.Line, legal_entity_id: str) -> pb.DebitMemoLine:
+def write_memo_line(memo_id: UUID, line: debit_memo.Line, legal_entity_id: str) -> pb.DebitMemoLine:
     added = line.added
     return pb.DebitMemoLine(
         line_number=added.number,
@@ -221,7 +224,7 @@ def _write_line(memo_id: UUID, line: debit_memo.Line, legal_entity_id: str) -> p
             product_id=added.product_id,
             product_name=added.product_name,
             description=added.personal.description if added.personal else "",
-            taxes=write_rows(line),
+            taxes=write_rows(line.rows, line.row_texts),
         ),
         tax_amount=write_decimal(line.tax),
     )

@@ -141,7 +141,7 @@ def write_line(line: invoice.Line, legal_entity_id: str, position: Positioned) -
         unit_of_measure_id=added.unit_of_measure_id,
         unit_of_measure_name=added.unit_of_measure_name,
         description=added.personal.description if added.personal else "",
-        taxes=write_rows(line),
+        taxes=write_rows(line.rows, line.row_texts),
     )
     if added.usage_overage_quantity is not None:
         content.usage_overage_quantity.CopyFrom(write_decimal(added.usage_overage_quantity))
@@ -169,9 +169,9 @@ def _write_line_reference(reference: invoice.LineReference) -> pb.LineReference:
     )
 
 
-def write_rows(line: invoice.Line | debit_memo.Line) -> Iterable[pb.TaxRow]:
-    descriptions = line.row_texts.descriptions if line.row_texts else ()
-    for index, row in enumerate(line.rows):
+def write_rows(rows: Iterable[invoice.TaxRow], texts: invoice.TaxTexts | None) -> Iterable[pb.TaxRow]:
+    descriptions = texts.descriptions if texts else ()
+    for index, row in enumerate(rows):
         yield pb.TaxRow(
             transaction_number=row.transaction_number,
             amount=write_decimal(row.amount),

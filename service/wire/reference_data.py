@@ -103,21 +103,21 @@ def _settings(message: pb.Settings) -> Mapping[str, str | bool]:
 
 def write_reference_data(data: reference.ReferenceData) -> pb.ReferenceData:
     message = pb.ReferenceData(
-        payment_terms=(_write_term(data.payment_terms[each]) for each in sorted(data.payment_terms)),
-        legal_entities=(_write_entity(data.legal_entities[each]) for each in sorted(data.legal_entities)),
+        payment_terms=(write_term(data.payment_terms[each]) for each in sorted(data.payment_terms)),
+        legal_entities=(write_entity(data.legal_entities[each]) for each in sorted(data.legal_entities)),
         accounting_periods=(
-            _write_period(data.accounting_periods[each]) for each in sorted(data.accounting_periods)
+            write_period(data.accounting_periods[each]) for each in sorted(data.accounting_periods)
         ),
         tax_engines=(write_engine(data.tax_engines[each]) for each in sorted(data.tax_engines)),
         tax_treatments=(write_treatment(data.tax_treatments[each]) for each in sorted(data.tax_treatments)),
         tax_rates=(write_rate(each) for each in data.rate_table.by_age()),
     )
     if data.settings_known:
-        message.settings.CopyFrom(_write_settings(data.settings))
+        message.settings.CopyFrom(write_settings(data.settings))
     return message
 
 
-def _write_term(term: reference.PaymentTerm) -> pb.PaymentTerm:
+def write_term(term: reference.PaymentTerm) -> pb.PaymentTerm:
     return pb.PaymentTerm(
         id=term.id,
         name=term.name,
@@ -127,7 +127,7 @@ def _write_term(term: reference.PaymentTerm) -> pb.PaymentTerm:
     )
 
 
-def _write_entity(entity: reference.LegalEntity) -> pb.LegalEntity:
+def write_entity(entity: reference.LegalEntity) -> pb.LegalEntity:
     return pb.LegalEntity(
         id=entity.id,
         name=entity.name,
@@ -136,7 +136,7 @@ def _write_entity(entity: reference.LegalEntity) -> pb.LegalEntity:
     )
 
 
-def _write_period(period: reference.AccountingPeriod) -> pb.AccountingPeriod:
+def write_period(period: reference.AccountingPeriod) -> pb.AccountingPeriod:
     return pb.AccountingPeriod(
         id=period.id,
         legal_entity_id=period.legal_entity_id,
@@ -148,7 +148,7 @@ def _write_period(period: reference.AccountingPeriod) -> pb.AccountingPeriod:
     )
 
 
-def _write_settings(settings: reference.Settings) -> pb.Settings:
+def write_settings(settings: reference.Settings) -> pb.Settings:
     return pb.Settings(
         default_payment_term_id=settings.default_payment_term_id,
         default_legal_entity_id=settings.default_legal_entity_id,

@@ -12,6 +12,7 @@ import grpc
 import psycopg
 
 from daybook.client import Explanation, explain
+from daybook.v1.audit_service_pb2_grpc import AuditServiceStub
 from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceStub
@@ -26,6 +27,7 @@ from store.postgres import PostgresLog, open_log
 from store.writer import TURN_KEY
 
 if TYPE_CHECKING:  # they exist for type checkers alone
+    from daybook.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
     from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceAsyncStub
     from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceAsyncStub
     from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceAsyncStub
@@ -53,6 +55,10 @@ class House:
     @property
     def queries(self) -> InvoiceQueryServiceAsyncStub:
         return InvoiceQueryServiceStub(self.channel)
+
+    @property
+    def audit(self) -> AuditServiceAsyncStub:
+        return AuditServiceStub(self.channel)
 
     @property
     def reference(self) -> ReferenceDataServiceAsyncStub:
