@@ -15,11 +15,13 @@ from json import JSONEncoder
 from operator import attrgetter
 
 from ..money import normal
+from ..quick import quick
 from .events import LineReferenceKind, ReferenceKind, Status, TaxStatus
 
 FINGERPRINT_VERSION = "f1"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ReferenceContent:
     kind: ReferenceKind | None = None
@@ -28,6 +30,7 @@ class ReferenceContent:
     kind_name: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class LineReferenceContent:
     kind: LineReferenceKind | None = None
@@ -43,6 +46,7 @@ class SourceContent:
     id: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AddressContent:
     key: str = ""
@@ -55,6 +59,7 @@ class AddressContent:
     longitude: Decimal | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TaxContent:
     transaction_number: str = ""
@@ -68,6 +73,7 @@ class TaxContent:
     description: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class LineContent:
     name: str = ""
@@ -94,6 +100,7 @@ class LineContent:
     taxes: tuple[TaxContent, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Content:
     unique_identifier: str = ""

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from ..quick import quick
 from ..tax import EstimatedLine
 
 
@@ -44,6 +45,7 @@ class LineReferenceKind(StrEnum):
     OTHER = "OTHER"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Reference:
     """What an invoice was made from."""
@@ -54,6 +56,7 @@ class Reference:
     kind_name: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class LineReference:
     """What a line was made from, and its order."""
@@ -76,6 +79,7 @@ class Source:
 # Personal data. Kept apart from the log, which holds only a commitment to it; None in an event means: erased.
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class HeaderTexts:
     account_name: str = ""
@@ -84,6 +88,7 @@ class HeaderTexts:
     description: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Place:
     street: str = ""
@@ -105,6 +110,7 @@ class TaxTexts:
     descriptions: tuple[str, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Header:
     """An invoice without its lines and addresses: as sent, with defaults filled in."""
@@ -131,6 +137,7 @@ class Header:
     defaulted: tuple[str, ...] = ()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class InvoiceDrafted:
     """Stands first in every invoice."""
@@ -144,6 +151,7 @@ class InvoiceDrafted:
     personal: HeaderTexts | None = HeaderTexts()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AddressGroupAssigned:
     group: str
@@ -152,6 +160,7 @@ class AddressGroupAssigned:
     personal: Place | None = Place()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class LineAdded:
     number: int
@@ -179,6 +188,7 @@ class LineAdded:
     personal: LineTexts | None = LineTexts()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TaxRow:
     """One tax on one line. Amounts are in the invoice's currency; the rate is as it was brought."""

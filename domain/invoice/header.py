@@ -10,6 +10,7 @@ from operator import attrgetter
 from ..dates import check_date, check_required_date, is_taken
 from ..findings import Findings, Rule, shown
 from ..money import CURRENCIES, Currency
+from ..quick import quick
 from ..reference import (
     AccountingPeriod,
     EntryStatus,
@@ -47,6 +48,7 @@ _TEXTS = (
 _texts = attrgetter(*_TEXTS)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What the header settles, for itself and for its lines."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from ..quick import quick
 from ..reference import ReferenceData
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a decision may rest on. `known` are the ids of memos and of their lines that `memos` holds."""

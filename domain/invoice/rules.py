@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from ..findings import Findings
+from ..quick import quick
 from .addresses import check_addresses
 from .content import Content
 from .events import AddressGroupAssigned, Header, HeaderTexts, LineAdded, Reference, Source, TaxImported
@@ -18,6 +19,7 @@ from .lines import Lines
 from .references import check_reference, check_source
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What the book would record."""

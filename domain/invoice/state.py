@@ -11,6 +11,7 @@ from typing import assert_never
 
 from .. import decider
 from ..money import ZERO
+from ..quick import quick
 from ..tax import EstimatedLine, EstimatedRow
 from .events import (
     AddressGroupAssigned,
@@ -46,6 +47,7 @@ class Settlement(StrEnum):
     SETTLED = "SETTLED"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Amounts in the invoice's currency."""
