@@ -40,6 +40,8 @@ from store.log import Unavailable, Who
 from store.migrate import NotTheOwner, WrongVersion, grants
 from store.migrate import migrate as migrate_log
 from store.postgres import ClockDiffers, PostgresLog, open_log
+from store.proof import keys
+from store.proof.sealer import Sealer
 
 from .audit import Audit
 from .calls import Callers
@@ -60,9 +62,10 @@ from .unfinished_work import UnfinishedWorkServicer
 log_line = structlog.get_logger()
 
 READ_MODELS = (INVOICES, INVOICES_BY_ORDER, DEBIT_MEMOS, UNFINISHED_WORK)
-CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, NotDurable, ClockDiffers, Unavailable)
+CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, NotDurable, ClockDiffers, Unavailable, keys.BadKey)
 CANNOT_MIGRATE = (NotTheOwner, WrongVersion, Unavailable)
 CANNOT_RESTORE = (*CANNOT_MIGRATE, BadBackup, NotEmpty, EmbeddedFailed, OSError)
+SEAL_KEY = "seal.key"  # in the data folder, where the database's files are not
 HEALTH_SECONDS = 2.0  # between looks at the store
 HEALTH_ANSWER_SECONDS_MAX = 3.0
 
@@ -87,7 +90,7 @@ async def database(config: Config, say: Say) -> AsyncIterator[str]:
 async def running(config: Config, say: Say = print) -> AsyncIterator[Server]:
     """The whole house in this process, until the context is left; then what runs is finished."""
     async with database(config, say) as dsn:
-        settled = replace(config, database_url=dsn)
+        settled = replace(config, database_url=dsn, seal_key=seal_key(config, say))
         async with following(settled), working(settled) as server:
             yield server
 
@@ -118,11 +121,30 @@ async def following(config: Config) -> AsyncIterator[Runner]:
         runner = Runner(log, codec.decode, connections, READ_MODELS, known=frozenset(schema.REGISTRY))
         task = asyncio.create_task(runner.run(), name="runner")
         try:
-            async with policies(config, log, codec, connections):
+            async with policies(config, log, codec, connections), doing(sealer(config, log).run()):
                 yield runner
         finally:
             runner.stop()
             await task
+
+
+def sealer(config: Config, log: PostgresLog) -> Sealer:
+    known = keys.read(Path(config.seal_key)) if config.seal_key else keys.Keys()
+    witness = Path(config.witness) if config.witness else None
+    return Sealer(config.database_url, log.identity, known, now=now, witness_file=witness)
+
+
+def seal_key(config: Config, say: Say) -> str:
+    """The file of the key that signs; beside the embedded store it is made at the first start."""
+    if not config.seal_key and config.database_url:
+        say("seals are not signed; daybook seal-key new makes a key for --seal-key")
+        return ""
+    file = Path(config.seal_key) if config.seal_key else config.folder / SEAL_KEY
+    if not config.seal_key and not file.exists():
+        say(f"made the key that signs seals, {keys.make(file)}, in {file}; keep a copy of it elsewhere")
+    if not keys.read(file).private:
+        raise keys.BadKey(f"{file}: holds no private key")
+    return str(file)
 
 
 @contextlib.asynccontextmanager
@@ -212,7 +234,10 @@ async def serve(config: Config, say: Say = print) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with port_held(config) as settled:
-        async with database(settled, say) as dsn, looked_after(replace(settled, database_url=dsn), say):
+        async with (
+            database(settled, say) as dsn,
+            looked_after(replace(settled, database_url=dsn, seal_key=seal_key(settled, say)), say),
+        ):
             say(f"daybook serves on {settled.listen}")
             await stop.wait()
             say("finishing what runs")

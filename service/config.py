@@ -42,6 +42,8 @@ class Config:
     tls_cert: str = ""
     tls_key: str = ""
     client_ca: str = ""
+    seal_key: str = ""
+    witness: str = ""
     insecure: bool = False
     message_bytes_max: int = MESSAGE_BYTES_MAX
     lines_max: int = LINES_MAX

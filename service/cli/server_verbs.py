@@ -36,6 +36,18 @@ class Serving:
         Path | None,
         typer.Option(metavar="FILE", help="PEM of who vouches for callers, who must then prove it."),
     ] = None
+    seal_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="PEM of the key that signs seals; the embedded store makes its own."
+        ),
+    ] = None
+    witness: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where every seal is written down once more; best on another machine."
+        ),
+    ] = None
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that answer calls; 1 when not said.")
     ] = None

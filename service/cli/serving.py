@@ -68,6 +68,8 @@ def said_of(serving: Serving) -> dict[str, object]:
         "tls_cert": serving.tls_cert,
         "tls_key": serving.tls_key,
         "client_ca": serving.client_ca,
+        "seal_key": serving.seal_key,
+        "witness": serving.witness,
     }
     return {
         "listen": serving.listen,

@@ -177,7 +177,7 @@ def test_a_log_that_nobody_touched_verifies(book: Tampered) -> None:
     ],
 )
 def test_what_was_done_to_the_database_is_found_and_named(
-    deed: str, found: list[tuple[str, int, str, int]], book: Book
+    deed: str, found: list[tuple[str, int, str, int]], book: Tampered
 ) -> None:
     book.admin.execute(deed.encode())
     findings, _ = book.verify()
