@@ -72,7 +72,9 @@ def plain(value: Decimal) -> str:
 
 def normal(value: Decimal) -> str:
     """The one text of a value: 1, 1.0 and 1.00 are the same."""
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from ..invoice.content import AddressContent, Canonical, TaxContent
+from ..canonical import Canonical
+from ..invoice.content import AddressContent, TaxContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ class Content:
     lines: tuple[LineContent, ...] = ()
 
 
-_CANONICAL = Canonical(AddressContent, TaxContent, LineContent, Content)
+CANONICAL = Canonical(AddressContent, TaxContent, LineContent, Content)
 
 
 def fingerprint(content: Content) -> str:
     """A digest of the content as asked, made as that of an invoice."""
-    return _CANONICAL.fingerprint(content)
+    return CANONICAL.fingerprint(content)

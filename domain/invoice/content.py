@@ -6,19 +6,14 @@ been read by `money.decimal`, so that they are finite and bounded.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from json import JSONEncoder
-from operator import attrgetter
 
-from ..money import normal
+from ..canonical import Canonical
 from ..quick import quick
 from .events import LineReferenceKind, ReferenceKind, Status, TaxStatus
-
-FINGERPRINT_VERSION = "f1"
 
 
 @quick
@@ -135,40 +130,10 @@ class Content:
 
 def fingerprint(content: Content) -> str:
     """A digest of the content as asked: the JSON of what was set, decimals by value, names in order."""
-    return _CANONICAL.fingerprint(content)
+    return CANONICAL.fingerprint(content)
 
 
-class Canonical:
-    """Tells contents that consist of these parts from one another."""
-
-    def __init__(self, *parts: type) -> None:
-        self._names = {part: tuple(sorted(each.name for each in fields(part))) for part in parts}
-        self._values = {part: attrgetter(*names) for part, names in self._names.items()}
-        self._json = JSONEncoder(default=self._said, separators=(",", ":"), check_circular=False).encode
-
-    def fingerprint(self, content: object) -> str:
-        return f"{FINGERPRINT_VERSION}:{hashlib.sha256(self._json(content).encode()).hexdigest()}"
-
-    def _said(self, part: object) -> dict[str, object]:
-        """A part as JSON takes it: what was set, by name. A name tells its type, so that texts suffice."""
-        said: dict[str, object] = {}
-        for name, value in zip(self._names[type(part)], self._values[type(part)](part), strict=True):
-            if type(value) is Decimal:
-                said[name] = normal(value)
-            elif value:
-                said[name] = value if type(value) is str else _plain(value)
-        return said
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return dict(sorted(value.items()))
-    return value
-
-
-_CANONICAL = Canonical(
+CANONICAL = Canonical(
     ReferenceContent,
     LineReferenceContent,
     SourceContent,
