@@ -31,6 +31,7 @@ class Rule(Enum):
     FINER_THAN_CURRENCY = "{currency} has {decimals} decimals and nothing is rounded; is {value}"
     OUT_OF_RANGE = "between {least} and {most}; is {value}"
     DATE = "a full calendar date with year, month and day; is {value}"
+    INSTANT = "seconds and nanoseconds of an instant in the years 1 to 9999; is {value}"
     UUID_TEXT = "a UUID such as 6f1f7a0e-6d0c-5b0a-8f0e-2b7d3c1a9e55; is {value}"
     ENUM = "one of {have}; is {value}"
     POSITION = "a position answered by this service; is {value}"

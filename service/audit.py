@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +12,10 @@ import grpc
 
 from daybook.v1 import audit_service_pb2 as pb
 from daybook.v1 import audit_service_pb2_grpc as service_grpc
-from daybook.v1 import event_pb2
+from daybook.v1 import event_pb2, invoice_pb2
+from daybook.v1 import invoice_query_service_pb2 as query_pb
 from domain import invoice
-from domain.findings import shown
+from domain.findings import Findings, Malformed, Rule, shown
 from store.log import Log, Recorded
 
 from . import positions
@@ -20,19 +23,29 @@ from .calls import deadline
 from .errors import StreamNotFound
 from .keys import missing, resolved
 from .pages import Pages, pages, size
+from .past import Past, Point
+from .wire.comparison import compare
+from .wire.debit_memos import write_memo
 from .wire.events import read_stream_key, write_event
+from .wire.invoices import LINES_SHOWN_MAX, check_view, write_invoice
 from .wire.keys import read_key
+from .wire.points import read_point
+from .wire.summaries import add_content, check_mask, days_open, days_overdue, masked
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 EVENTS_DEFAULT = 100
+LINE_BITS = 24  # of a cursor into what belongs to a version; the rest is the version
+LINE_MASK = (1 << LINE_BITS) - 1
 
 
 class Audit(service_grpc.AuditServiceServicer):
     """The methods of `AuditService`."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, clock: Callable[[], datetime]) -> None:
         self._log = log
+        self._past = Past(log)
+        self._clock = clock
 
     async def ListInvoiceEvents(
         self, request: pb.ListInvoiceEventsRequest, context: Context
@@ -56,6 +69,96 @@ class Audit(service_grpc.AuditServiceServicer):
             raise StreamNotFound(what=_named(request.key))
         return pb.ListEventsResponse(events=self._written(events), next_page_token=following)
 
+    async def GetInvoiceAsOf(
+        self, request: pb.GetInvoiceAsOfRequest, context: Context
+    ) -> pb.GetInvoiceAsOfResponse:
+        check_mask(request.read_mask)
+        findings = Findings()
+        check_view(request.view, findings)
+        if findings:
+            raise Malformed(findings)
+        key, until = read_key(request.key), deadline(context)
+        positions.read(self._log.identity, request.min_position, "min_position")
+        these = pages(self._log.identity, "GetInvoiceAsOf", request.key, request.point)
+        point = read_point(request.point, self._log.identity, "point")
+        cursor, most = these.cursor(request.page_token), size(request.page_size, LINES_SHOWN_MAX)
+        version, after = (None, 0) if cursor is None else (cursor >> LINE_BITS, cursor & LINE_MASK)
+        pinned = point if version is None else Point(version=version)
+        events = await self._past.events(await resolved(key, self._log, until), key, pinned, until)
+        state = invoice.fold(each.event for each in events)
+        assert state is not None
+        full = request.view != invoice_pb2.INVOICE_VIEW_BASIC
+        lines = state.lines[after : after + most] if full else []
+        message = await self._as_it_stood(events, state, point, until)
+        if full:
+            entity = state.header.legal_entity_id
+            add_content(message, state.addresses.values(), lines, entity, self._position)
+        more = bool(lines) and after + len(lines) < len(state.lines)
+        return pb.GetInvoiceAsOfResponse(
+            invoice=masked(message, request.read_mask),
+            newest_event=write_event(events[-1], self._position),
+            lineage=await self._lineage(state, events[-1].position, until),
+            next_page_token=these.token(state.version << LINE_BITS | after + len(lines)) if more else "",
+        )
+
+    async def _as_it_stood(
+        self, events: Sequence[Recorded], state: invoice.Invoice, point: Point, until: float
+    ) -> invoice_pb2.Invoice:
+        """The basic view, with the ages of then."""
+        newest = events[-1]
+        at = min(point.instant, self._clock()) if point.instant else newest.recorded
+        day = await self._past.day(state.header.legal_entity_id, at, newest.position, until)
+        message = write_invoice(
+            newest.stream, state, self._position, events[0].recorded, newest.recorded, full=False
+        )
+        message.days_open, message.days_overdue = days_open(state, day), days_overdue(state, day)
+        return message
+
+    async def _lineage(self, state: invoice.Invoice, position: int, until: float) -> query_pb.Lineage | None:
+        """Order, debit memo, invoice: as far as they were known."""
+        reference = state.header.reference
+        if reference is not None and reference.kind is invoice.ReferenceKind.ORDER:
+            return query_pb.Lineage(order_id=reference.id)
+        memo = await self._past.memo_of(state, position, until)
+        if memo is None:
+            return None
+        known = self._position(memo.state.reference_position)
+        return query_pb.Lineage(
+            order_id=memo.state.header.order_id,
+            debit_memo=write_memo(memo.id, memo.state, known, memo.created, memo.updated, full=False),
+        )
+
+    async def CompareInvoice(
+        self, request: pb.CompareInvoiceRequest, context: Context
+    ) -> pb.CompareInvoiceResponse:
+        if not request.HasField("from"):
+            raise missing("from")
+        key, until = read_key(request.key), deadline(context)
+        positions.read(self._log.identity, request.min_position, "min_position")
+        these = pages(self._log.identity, "CompareInvoice", request.key, getattr(request, "from"), request.to)
+        first = read_point(getattr(request, "from"), self._log.identity, "from")
+        second = read_point(request.to, self._log.identity, "to")
+        cursor, most = these.cursor(request.page_token), size(request.page_size, EVENTS_DEFAULT)
+        version, after = (None, 0) if cursor is None else (cursor >> LINE_BITS, cursor & LINE_MASK)
+        invoice_id = await resolved(key, self._log, until)
+        events = await self._past.events(
+            invoice_id, key, second if version is None else Point(version=version), until
+        )
+        before = len(await self._past.events(invoice_id, key, first, until))
+        if before > len(events):
+            raise _backwards(before, len(events))
+        found = await asyncio.to_thread(compare, events, before)
+        shown_ = found[after : after + most]
+        more = after + len(shown_) < len(found)
+        causes = sorted({each.version for each in shown_})
+        return pb.CompareInvoiceResponse(
+            differences=shown_,
+            events=(write_event(events[each - 1], self._position) for each in causes),
+            from_version=before,
+            to_version=len(events),
+            next_page_token=these.token(len(events) << LINE_BITS | after + len(shown_)) if more else "",
+        )
+
     async def _page(
         self,
         stream: UUID,
@@ -75,6 +178,12 @@ class Audit(service_grpc.AuditServiceServicer):
 
     def _position(self, position: int) -> str:
         return positions.token(self._log.identity, position)
+
+
+def _backwards(before: int, after: int) -> Malformed:
+    findings = Findings()
+    findings.add("to", Rule.OUT_OF_RANGE, least=f"version {before}", most="now", value=f"version {after}")
+    return Malformed(findings)
 
 
 def _named(key: pb.StreamKey) -> str:

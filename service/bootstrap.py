@@ -204,7 +204,7 @@ def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader) -
         "InvoiceService": partial(invoice_grpc.add_InvoiceServiceServicer_to_server, invoices),
         "InvoiceQueryService": partial(query_grpc.add_InvoiceQueryServiceServicer_to_server, queries),
         "DebitMemoService": partial(debit_memo_grpc.add_DebitMemoServiceServicer_to_server, memos),
-        "AuditService": partial(audit_grpc.add_AuditServiceServicer_to_server, Audit(log)),
+        "AuditService": partial(audit_grpc.add_AuditServiceServicer_to_server, Audit(log, now)),
         "ReferenceDataService": partial(
             reference_grpc.add_ReferenceDataServiceServicer_to_server, reference_data
         ),

@@ -19,6 +19,8 @@ from domain.refusal import Refused
 from projections.projection import NotCaughtUp
 from store.log import DeadlineExceeded, OutcomeUnknown, Overloaded, Unavailable
 
+from .past import NotYetDrafted
+
 DOMAIN = "daybook"
 VIOLATIONS_MAX = 25
 
@@ -66,6 +68,7 @@ STATUS: dict[type[BaseException], StatusCode] = {
     debit_memo.CreatedDifferently: StatusCode.ALREADY_EXISTS,
     debit_memo.VersionMoved: StatusCode.ABORTED,
     StreamNotFound: StatusCode.NOT_FOUND,
+    NotYetDrafted: StatusCode.NOT_FOUND,
     numbering.NumberTaken: StatusCode.ALREADY_EXISTS,
     invoice.VersionMoved: StatusCode.ABORTED,
     reference.StaleBase: StatusCode.ABORTED,

@@ -221,6 +221,10 @@ class Log(Protocol):
         """Return the last position, 0 for an empty log."""
         ...
 
+    async def position_at(self, instant: datetime, *, deadline: float | None = None) -> int:
+        """Return the last position before the first event that was recorded after an instant."""
+        ...
+
     async def wait(self, after: int, timeout: float) -> None:  # noqa: ASYNC109
         """Return as soon as something after the position is heard of, or when the time is over."""
         ...

@@ -72,6 +72,10 @@ class MemoryLog:
     async def head(self) -> int:
         return len(self._log)
 
+    async def position_at(self, instant: datetime, *, deadline: float | None = None) -> int:
+        later = (each.position for each in self._log if self._codec.decode(each).recorded > instant)
+        return next(later, len(self._log) + 1) - 1
+
     async def wait(self, after: int, timeout: float) -> None:  # noqa: ASYNC109
         await self._bell.wait(after, timeout)
 

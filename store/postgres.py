@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from psycopg import sql
@@ -16,6 +17,7 @@ from .bell import Bell
 from .codec import Codec
 from .durability import check_promises
 from .group_commit import GroupCommit, Limits
+from .instants import position_at
 from .listener import HEAD, listen
 from .log import Appended, History, LogIdentity, Meta, Recorded, Series, Stored, Unavailable, Write
 from .memory import Clock, now
@@ -151,6 +153,9 @@ class PostgresLog:
     async def head(self) -> int:
         [(position,)] = await self._readers.ask(Call(HEAD))
         return int(position)
+
+    async def position_at(self, instant: datetime, *, deadline: float | None = None) -> int:
+        return await position_at(partial(self._readers.ask, deadline=deadline), instant)
 
     async def check(self, seconds: float) -> None:
         """Raise Unavailable unless the log can be read and, as far as is known, written."""

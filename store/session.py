@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from struct import pack
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -27,7 +28,8 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS_MAX = 3.0
 BINARY = pq.Format.BINARY
-INT8, TEXT, UUID_, BYTEA = 20, 25, 2950, 17
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
+INT8, TEXT, UUID_, BYTEA, TIMESTAMPTZ = 20, 25, 2950, 17, 1184
 INT8S, TEXTS, UUIDS, BYTEAS = 1016, 1009, 2951, 1001
 
 SESSION = """
@@ -71,6 +73,10 @@ Rows = list[tuple[Any, ...]]
 
 def int8(value: int) -> bytes:
     return pack(">q", value)
+
+
+def timestamptz(instant: datetime) -> bytes:
+    return pack(">q", (instant - EPOCH) // timedelta(microseconds=1))
 
 
 def array(of: int, items: Sequence[bytes]) -> bytes:

@@ -47,6 +47,7 @@ WITHOUT_SAMPLE = {
     Rule.STILL_USED,
     Rule.TIME_ZONE,
     Rule.UNIQUE_IDENTIFIER_DIFFERS,
+    Rule.INSTANT,
     Rule.UUID_TEXT,
 }
 

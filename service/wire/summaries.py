@@ -53,16 +53,16 @@ def write_summary(summary: InvoiceSummary, reference_position: str, today: date)
     )
 
 
-def days_open(summary: InvoiceSummary, today: date) -> int:
-    is_open = summary.status is invoice.Status.POSTED and bool(summary.totals.balance)
-    if not is_open or summary.posted_date is None:
+def days_open(said: InvoiceSummary | invoice.Invoice, today: date) -> int:
+    is_open = said.status is invoice.Status.POSTED and bool(said.totals.balance)
+    if not is_open or said.posted_date is None:
         return 0
-    return max(0, (today - summary.posted_date).days)
+    return max(0, (today - said.posted_date).days)
 
 
-def days_overdue(summary: InvoiceSummary, today: date) -> int:
-    is_open = summary.status is invoice.Status.POSTED and summary.totals.balance > 0
-    return max(0, (today - summary.header.due_date).days) if is_open else 0
+def days_overdue(said: InvoiceSummary | invoice.Invoice, today: date) -> int:
+    is_open = said.status is invoice.Status.POSTED and said.totals.balance > 0
+    return max(0, (today - said.header.due_date).days) if is_open else 0
 
 
 def add_content(

@@ -20,6 +20,7 @@ EDGE = {
     Rule.ENUM,
     Rule.DATE,
     Rule.UUID_TEXT,
+    Rule.INSTANT,
     Rule.POSITION,
     Rule.PAGE_TOKEN,
     Rule.MASK,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 import pytest
@@ -258,3 +259,27 @@ async def test_the_clock_never_goes_back(log: Log) -> None:
     recorded = [(await log.append([new()], META)).recorded for _ in range(5)]
     assert recorded == sorted(recorded)
     assert recorded[-1] - recorded[0] < timedelta(seconds=10)
+
+
+async def test_the_log_tells_how_far_it_had_come_at_any_instant(log: Log) -> None:
+    appended = [await log.append([new(200)], META) for _ in range(8)]
+    beginning = appended[0].recorded - timedelta(microseconds=1)
+    assert await log.position_at(beginning) == (await log.feed(0, 1))[0].position - 1
+    for one, after in pairwise(appended):
+        assert await log.position_at(one.recorded) == one.position
+        assert await log.position_at(after.recorded - timedelta(microseconds=1)) == one.position
+    assert await log.position_at(datetime.now(UTC) + timedelta(days=1)) == await log.head()
+
+
+async def test_a_stream_is_read_in_parts(log: Log) -> None:
+    first, second = new(3), new(1)
+    await log.append([first], META)
+    position = (await log.append([second], META)).position
+    await log.append([Write(first.stream, 3, happenings(2))], META)
+
+    async def versions(**part: int) -> list[int]:
+        return [each.version for each in (await log.read(first.stream, **part)).recorded]
+
+    assert await versions(after=1, upto=4) == [2, 3, 4]
+    assert await versions(position=position) == [1, 2, 3]
+    assert await versions(after=5) == []

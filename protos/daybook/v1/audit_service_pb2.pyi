@@ -5,10 +5,15 @@ isort:skip_file
 
 from collections import abc as _abc
 from daybook.v1 import event_pb2 as _event_pb2
+from daybook.v1 import invoice_pb2 as _invoice_pb2
+from daybook.v1 import invoice_query_service_pb2 as _invoice_query_service_pb2
 from daybook.v1 import invoice_service_pb2 as _invoice_service_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +24,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DifferenceKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DifferenceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DifferenceKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DIFFERENCE_KIND_UNSPECIFIED: _DifferenceKind.ValueType  # 0
+    """Never answered."""
+    DIFFERENCE_KIND_CHANGED: _DifferenceKind.ValueType  # 1
+    """The field has another value."""
+    DIFFERENCE_KIND_ADDED: _DifferenceKind.ValueType  # 2
+    """It is there only at the second point."""
+    DIFFERENCE_KIND_REMOVED: _DifferenceKind.ValueType  # 3
+    """It is there only at the first point."""
+
+class DifferenceKind(_DifferenceKind, metaclass=_DifferenceKindEnumTypeWrapper):
+    """How something differs."""
+
+DIFFERENCE_KIND_UNSPECIFIED: DifferenceKind.ValueType  # 0
+"""Never answered."""
+DIFFERENCE_KIND_CHANGED: DifferenceKind.ValueType  # 1
+"""The field has another value."""
+DIFFERENCE_KIND_ADDED: DifferenceKind.ValueType  # 2
+"""It is there only at the second point."""
+DIFFERENCE_KIND_REMOVED: DifferenceKind.ValueType  # 3
+"""It is there only at the first point."""
+Global___DifferenceKind: _TypeAlias = DifferenceKind  # noqa: Y015
 
 @_typing.final
 class StreamKey(_message.Message):
@@ -180,3 +213,258 @@ class ListEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
+
+@_typing.final
+class HistoryPoint(_message.Message):
+    """A point of history."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """After so many events of the invoice, from 1. Between events that were written together an invoice is not whole."""
+    position: _builtins.str
+    """When the log had come to this position, and to nothing that was being written then."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """At this instant: after the last position before the first event recorded later. One still to come means now."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        position: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["point", b"point", "position", b"position", "time", b"time", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["point", b"point", "position", b"position", "time", b"time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_point: _TypeAlias = _typing.Literal["version", "time", "position"]  # noqa: Y015
+    _WhichOneofArgType_point: _TypeAlias = _typing.Literal["point", b"point"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_point) -> _WhichOneofReturnType_point | None: ...
+
+Global___HistoryPoint: _TypeAlias = HistoryPoint  # noqa: Y015
+
+@_typing.final
+class GetInvoiceAsOfRequest(_message.Message):
+    """Request of GetInvoiceAsOf."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    POINT_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MIN_POSITION_FIELD_NUMBER: _builtins.int
+    view: _invoice_pb2.InvoiceView.ValueType
+    """How much of it; INVOICE_VIEW_FULL by default."""
+    page_size: _builtins.int
+    """At most so many lines: 1 to 500; 500 when zero."""
+    page_token: _builtins.str
+    """From the page before, for the lines that follow."""
+    min_position: _builtins.str
+    """A position that must belong to this log."""
+    @_builtins.property
+    def key(self) -> _invoice_service_pb2.InvoiceKey:
+        """Which invoice. Required. A number is looked up as it is held now."""
+
+    @_builtins.property
+    def point(self) -> Global___HistoryPoint:
+        """The point; now when not set."""
+
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Only these fields of the invoice; all when empty."""
+
+    def __init__(
+        self,
+        *,
+        key: _invoice_service_pb2.InvoiceKey | None = ...,
+        point: Global___HistoryPoint | None = ...,
+        view: _invoice_pb2.InvoiceView.ValueType = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        min_position: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "point", b"point", "read_mask", b"read_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "min_position", b"min_position", "page_size", b"page_size", "page_token", b"page_token", "point", b"point", "read_mask", b"read_mask", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInvoiceAsOfRequest: _TypeAlias = GetInvoiceAsOfRequest  # noqa: Y015
+
+@_typing.final
+class GetInvoiceAsOfResponse(_message.Message):
+    """Answer of GetInvoiceAsOf."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVOICE_FIELD_NUMBER: _builtins.int
+    NEWEST_EVENT_FIELD_NUMBER: _builtins.int
+    LINEAGE_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the lines that follow; empty when there are no more."""
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as it stood, its ages as of the instant asked for, else of its newest event then."""
+
+    @_builtins.property
+    def newest_event(self) -> _event_pb2.Event:
+        """The newest event that it had."""
+
+    @_builtins.property
+    def lineage(self) -> _invoice_query_service_pb2.Lineage:
+        """Where it came from, as that stood then."""
+
+    def __init__(
+        self,
+        *,
+        invoice: _invoice_pb2.Invoice | None = ...,
+        newest_event: _event_pb2.Event | None = ...,
+        lineage: _invoice_query_service_pb2.Lineage | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "lineage", b"lineage", "newest_event", b"newest_event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "lineage", b"lineage", "newest_event", b"newest_event", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInvoiceAsOfResponse: _TypeAlias = GetInvoiceAsOfResponse  # noqa: Y015
+
+@_typing.final
+class InvoiceDifference(_message.Message):
+    """One difference between two points of an invoice's history."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    PATH_BEFORE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """The field, as a path into `Invoice`: `content.due_date`, `lines[3].content.quantity` for line number 3,
+    `content.address_groups["hq"].street`. Of a line, an address group or a tax row that was added or removed, the whole.
+    """
+    path_before: _builtins.str
+    """The path at the first point, where that is another one."""
+    kind: Global___DifferenceKind.ValueType
+    """How it differs."""
+    before: _builtins.str
+    """The value at the first point, as text; empty where there was none."""
+    after: _builtins.str
+    """The value at the second point, as text; empty where there is none."""
+    version: _builtins.int
+    """Version of the event that made it so: the first of those that were written together. It is in `events`."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        path_before: _builtins.str = ...,
+        kind: Global___DifferenceKind.ValueType = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "kind", b"kind", "path", b"path", "path_before", b"path_before", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvoiceDifference: _TypeAlias = InvoiceDifference  # noqa: Y015
+
+@_typing.final
+class CompareInvoiceRequest(_message.Message):
+    """Request of CompareInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MIN_POSITION_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many differences: 1 to 500; 100 when zero."""
+    page_token: _builtins.str
+    """From the page before."""
+    min_position: _builtins.str
+    """A position that must belong to this log."""
+    @_builtins.property
+    def key(self) -> _invoice_service_pb2.InvoiceKey:
+        """Which invoice. Required."""
+
+    @_builtins.property
+    def to(self) -> Global___HistoryPoint:
+        """The second point, not before the first; now when not set."""
+
+    def __init__(
+        self,
+        *,
+        key: _invoice_service_pb2.InvoiceKey | None = ...,
+        to: Global___HistoryPoint | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        min_position: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "key", b"key", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "key", b"key", "min_position", b"min_position", "page_size", b"page_size", "page_token", b"page_token", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareInvoiceRequest: _TypeAlias = CompareInvoiceRequest  # noqa: Y015
+
+@_typing.final
+class CompareInvoiceResponse(_message.Message):
+    """Answer of CompareInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    from_version: _builtins.int
+    """The version at the first point."""
+    to_version: _builtins.int
+    """The version at the second point."""
+    next_page_token: _builtins.str
+    """Asks for the next page; empty when this is the last."""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___InvoiceDifference]:
+        """The differences: the header's, the totals, the addresses, the lines."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
+        """The events that made them, by version."""
+
+    def __init__(
+        self,
+        *,
+        differences: _abc.Iterable[Global___InvoiceDifference] | None = ...,
+        events: _abc.Iterable[_event_pb2.Event] | None = ...,
+        from_version: _builtins.int = ...,
+        to_version: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "events", b"events", "from_version", b"from_version", "next_page_token", b"next_page_token", "to_version", b"to_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareInvoiceResponse: _TypeAlias = CompareInvoiceResponse  # noqa: Y015

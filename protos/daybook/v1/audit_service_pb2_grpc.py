@@ -48,6 +48,16 @@ class AuditServiceStub(object):
                 request_serializer=daybook_dot_v1_dot_audit__service__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=daybook_dot_v1_dot_audit__service__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.GetInvoiceAsOf = channel.unary_unary(
+                '/daybook.v1.AuditService/GetInvoiceAsOf',
+                request_serializer=daybook_dot_v1_dot_audit__service__pb2.GetInvoiceAsOfRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_audit__service__pb2.GetInvoiceAsOfResponse.FromString,
+                _registered_method=True)
+        self.CompareInvoice = channel.unary_unary(
+                '/daybook.v1.AuditService/CompareInvoice',
+                request_serializer=daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer(object):
@@ -75,6 +85,33 @@ class AuditServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetInvoiceAsOf(self, request, context):
+        """An invoice exactly as it stood at a point of its history, worked out from its events alone. At most 500 lines
+        at a time; the pages that follow are of the same version, whatever happens meanwhile.
+
+        NOT_FOUND, with reason `NOT_YET_DRAFTED` when the point lies before the invoice's first event;
+        FAILED_PRECONDITION with reason `VERSION_AHEAD` when the version is still to come.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareInvoice(self, request, context):
+        """What is otherwise between two points of an invoice's history, field by field, and for each difference the
+        event that made it so: who, when, why.
+
+        Lines are the same line where they say the same, else where they are made from the same thing, else by name,
+        product and dates, else by name and product, else by number. Address groups are the same by key, tax rows by
+        name and code. `version`, `update_time`, `days_open` and `days_overdue` are no differences; a line's number is
+        one only where the order of lines that stayed was changed.
+
+        NOT_FOUND, with reason `NOT_YET_DRAFTED` when a point lies before the invoice's first event;
+        FAILED_PRECONDITION with reason `VERSION_AHEAD` when a version is still to come.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -87,6 +124,16 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=daybook_dot_v1_dot_audit__service__pb2.ListEventsRequest.FromString,
                     response_serializer=daybook_dot_v1_dot_audit__service__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'GetInvoiceAsOf': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInvoiceAsOf,
+                    request_deserializer=daybook_dot_v1_dot_audit__service__pb2.GetInvoiceAsOfRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_audit__service__pb2.GetInvoiceAsOfResponse.SerializeToString,
+            ),
+            'CompareInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareInvoice,
+                    request_deserializer=daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -147,6 +194,60 @@ class AuditService(object):
             '/daybook.v1.AuditService/ListEvents',
             daybook_dot_v1_dot_audit__service__pb2.ListEventsRequest.SerializeToString,
             daybook_dot_v1_dot_audit__service__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInvoiceAsOf(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.AuditService/GetInvoiceAsOf',
+            daybook_dot_v1_dot_audit__service__pb2.GetInvoiceAsOfRequest.SerializeToString,
+            daybook_dot_v1_dot_audit__service__pb2.GetInvoiceAsOfResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.AuditService/CompareInvoice',
+            daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceRequest.SerializeToString,
+            daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,25 @@ class AuditServiceStub:
 
     NOT_FOUND with reason `STREAM_NOT_FOUND` when nothing ever happened there.
     """
+    GetInvoiceAsOf: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetInvoiceAsOfRequest, _audit_service_pb2.GetInvoiceAsOfResponse]
+    """An invoice exactly as it stood at a point of its history, worked out from its events alone. At most 500 lines
+    at a time; the pages that follow are of the same version, whatever happens meanwhile.
+
+    NOT_FOUND, with reason `NOT_YET_DRAFTED` when the point lies before the invoice's first event;
+    FAILED_PRECONDITION with reason `VERSION_AHEAD` when the version is still to come.
+    """
+    CompareInvoice: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.CompareInvoiceRequest, _audit_service_pb2.CompareInvoiceResponse]
+    """What is otherwise between two points of an invoice's history, field by field, and for each difference the
+    event that made it so: who, when, why.
+
+    Lines are the same line where they say the same, else where they are made from the same thing, else by name,
+    product and dates, else by name and product, else by number. Address groups are the same by key, tax rows by
+    name and code. `version`, `update_time`, `days_open` and `days_overdue` are no differences; a line's number is
+    one only where the order of lines that stayed was changed.
+
+    NOT_FOUND, with reason `NOT_YET_DRAFTED` when a point lies before the invoice's first event;
+    FAILED_PRECONDITION with reason `VERSION_AHEAD` when a version is still to come.
+    """
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -66,6 +85,25 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """The events of any stream, oldest first, in pages: who changed a rate, a term, a memo.
 
     NOT_FOUND with reason `STREAM_NOT_FOUND` when nothing ever happened there.
+    """
+    GetInvoiceAsOf: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetInvoiceAsOfRequest, _audit_service_pb2.GetInvoiceAsOfResponse]  # type: ignore[assignment]
+    """An invoice exactly as it stood at a point of its history, worked out from its events alone. At most 500 lines
+    at a time; the pages that follow are of the same version, whatever happens meanwhile.
+
+    NOT_FOUND, with reason `NOT_YET_DRAFTED` when the point lies before the invoice's first event;
+    FAILED_PRECONDITION with reason `VERSION_AHEAD` when the version is still to come.
+    """
+    CompareInvoice: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.CompareInvoiceRequest, _audit_service_pb2.CompareInvoiceResponse]  # type: ignore[assignment]
+    """What is otherwise between two points of an invoice's history, field by field, and for each difference the
+    event that made it so: who, when, why.
+
+    Lines are the same line where they say the same, else where they are made from the same thing, else by name,
+    product and dates, else by name and product, else by number. Address groups are the same by key, tax rows by
+    name and code. `version`, `update_time`, `days_open` and `days_overdue` are no differences; a line's number is
+    one only where the order of lines that stayed was changed.
+
+    NOT_FOUND, with reason `NOT_YET_DRAFTED` when a point lies before the invoice's first event;
+    FAILED_PRECONDITION with reason `VERSION_AHEAD` when a version is still to come.
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -95,6 +133,37 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         """The events of any stream, oldest first, in pages: who changed a rate, a term, a memo.
 
         NOT_FOUND with reason `STREAM_NOT_FOUND` when nothing ever happened there.
+        """
+
+    @_abc_1.abstractmethod
+    def GetInvoiceAsOf(
+        self,
+        request: _audit_service_pb2.GetInvoiceAsOfRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.GetInvoiceAsOfResponse, _abc.Awaitable[_audit_service_pb2.GetInvoiceAsOfResponse]]:
+        """An invoice exactly as it stood at a point of its history, worked out from its events alone. At most 500 lines
+        at a time; the pages that follow are of the same version, whatever happens meanwhile.
+
+        NOT_FOUND, with reason `NOT_YET_DRAFTED` when the point lies before the invoice's first event;
+        FAILED_PRECONDITION with reason `VERSION_AHEAD` when the version is still to come.
+        """
+
+    @_abc_1.abstractmethod
+    def CompareInvoice(
+        self,
+        request: _audit_service_pb2.CompareInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.CompareInvoiceResponse, _abc.Awaitable[_audit_service_pb2.CompareInvoiceResponse]]:
+        """What is otherwise between two points of an invoice's history, field by field, and for each difference the
+        event that made it so: who, when, why.
+
+        Lines are the same line where they say the same, else where they are made from the same thing, else by name,
+        product and dates, else by name and product, else by number. Address groups are the same by key, tax rows by
+        name and code. `version`, `update_time`, `days_open` and `days_overdue` are no differences; a line's number is
+        one only where the order of lines that stayed was changed.
+
+        NOT_FOUND, with reason `NOT_YET_DRAFTED` when a point lies before the invoice's first event;
+        FAILED_PRECONDITION with reason `VERSION_AHEAD` when a version is still to come.
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
