@@ -45,8 +45,35 @@ CREATE TABLE IF NOT EXISTS projections.troubles (
     since timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (projection, code, generation)
 );
+
+-- The newest work on a generation of each read model: what is to be done, and how far it has come.
+CREATE TABLE IF NOT EXISTS projections.rebuilds (
+    projection text NOT NULL,
+    code integer NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL DEFAULT 'ASKED',
+    generation integer,
+    upto bigint NOT NULL DEFAULT 0,
+    after uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    done bigint NOT NULL DEFAULT 0,
+    total bigint NOT NULL DEFAULT 0,
+    rate double precision NOT NULL DEFAULT 0,
+    rate_max bigint NOT NULL DEFAULT 0,
+    asked timestamptz NOT NULL DEFAULT now(),
+    changed timestamptz NOT NULL DEFAULT now(),
+    found jsonb NOT NULL DEFAULT '{}',
+    error text NOT NULL DEFAULT '',
+    PRIMARY KEY (projection, code)
+);
 """
 MISSING = "SELECT NOT EXISTS (SELECT FROM projections.live WHERE projection = %s AND code = %s)"
+LOG_IS_EMPTY = "SELECT NOT EXISTS (SELECT FROM daybook.events)"
+ASK = """
+INSERT INTO projections.rebuilds (projection, code, kind) VALUES (%s, %s, 'REBUILD')
+ON CONFLICT (projection, code) DO UPDATE SET kind = 'REBUILD', state = 'ASKED', generation = NULL,
+    upto = 0, after = DEFAULT, done = 0, total = 0, rate_max = 0, asked = now(), found = '{}', error = ''
+WHERE rebuilds.state IN ('DONE', 'FAILED', 'CANCELED')
+"""
 BEGIN_CHECKPOINT = "INSERT INTO projections.checkpoints (projection, code, generation) VALUES (%s, %s, %s)"
 GO_LIVE = "INSERT INTO projections.live (projection, code, generation) VALUES (%s, %s, %s)"
 
@@ -62,7 +89,10 @@ MOVE = f"""
 UPDATE projections.checkpoints SET position = %(upto)s, moved = now()
 WHERE projection = %(projection)s AND code = %(code)s AND generation = %(generation)s
     AND position = %(position)s
-RETURNING pg_notify('{CHANNEL}', %(tidings)s), set_config('synchronous_commit', 'off', true)
+RETURNING pg_notify('{CHANNEL}', %(tidings)s), set_config('synchronous_commit', 'off', true), (
+    SELECT live.generation FROM projections.live
+    WHERE live.projection = %(projection)s AND live.code = %(code)s
+)
 """
 SETTLE = "DELETE FROM projections.troubles WHERE projection = %s AND code = %s AND generation = %s"
 STAND_STILL = """
@@ -122,8 +152,12 @@ class Standing:
     trouble: Trouble | None
 
 
-async def prepare(pool: Pool, projections: Iterable[Projection]) -> None:
-    """Make what is missing, bookkeeping and first generations; any number of processes may do so at once."""
+async def prepare(pool: Pool, projections: Iterable[Projection], *, built: bool = False) -> None:
+    """Make what is missing, bookkeeping and first generations; any number of processes may do so at once.
+
+    With `built`, a read model that is new to a log that holds something already is not answered from until
+    its first generation has been built: that is asked for here, and done by whoever looks after rebuilds.
+    """
     with surfacing():
         async with pool.connection() as connection, connection.transaction():
             await connection.execute("SET LOCAL client_min_messages = warning")
@@ -132,7 +166,7 @@ async def prepare(pool: Pool, projections: Iterable[Projection]) -> None:
             await _make_schema(connection)
             await connection.execute(BOOKKEEPING)
             for projection in projections:
-                await _make_live(connection, projection)
+                await _make_live(connection, projection, built)
 
 
 async def _make_schema(connection: Connection) -> None:
@@ -142,13 +176,20 @@ async def _make_schema(connection: Connection) -> None:
         await connection.execute(f"CREATE SCHEMA {SCHEMA}".encode())
 
 
-async def _make_live(connection: Connection, projection: Projection) -> None:
-    cursor = await connection.execute(MISSING, (projection.name, projection.code))
-    if (await cursor.fetchone()) == (True,):
-        key = (projection.name, projection.code, 1)
-        await create(connection, projection, 1)
-        await connection.execute(projection.index.format(table=projection.table(1)).encode())
-        await connection.execute(GO_LIVE, key)
+async def _make_live(connection: Connection, projection: Projection, built: bool) -> None:
+    if not await _is(connection, MISSING, (projection.name, projection.code)):
+        return
+    if built and not await _is(connection, LOG_IS_EMPTY):
+        await connection.execute(ASK, (projection.name, projection.code))
+        return
+    await create(connection, projection, 1)
+    await connection.execute(projection.index.format(table=projection.table(1)).encode())
+    await connection.execute(GO_LIVE, (projection.name, projection.code, 1))
+
+
+async def _is(connection: Connection, question: str, parameters: Sequence[object] = ()) -> bool:
+    cursor = await connection.execute(question.encode(), parameters)
+    return (await cursor.fetchone()) == (True,)
 
 
 async def create(connection: Connection, projection: Projection, generation: int) -> None:
@@ -166,19 +207,23 @@ async def mark(connection: Connection, projection: Projection) -> Mark:
     return Mark(*row)
 
 
-async def move(connection: Connection, projection: Projection, since: Mark, upto: int) -> None:
+async def move(connection: Connection, projection: Projection, since: Mark, upto: int) -> int | None:
     """Move the checkpoint inside the transaction that writes the rows; it stays locked until the end.
 
-    Raises Stale where it is not at `since`. The commit tells all who listen.
+    Answers which generation is live, and raises Stale where the checkpoint is not at `since`. The commit
+    tells all who listen.
     """
     table = projection.table(since.generation)
     moved = await connection.execute(
         MOVE, {**_key(projection, since), "upto": upto, "tidings": f"{table} {upto}"}
     )
-    if moved.rowcount != 1:
+    row = await moved.fetchone()
+    if row is None:
         raise Stale(f"{table} is no longer at {since.position}")
     if since.troubled:
         await connection.execute(SETTLE, (projection.name, projection.code, since.generation))
+    live: int | None = row[2]
+    return live
 
 
 async def stand_still(connection: Connection, projection: Projection, since: Mark, poison: Poison) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import cast
 from uuid import UUID
 
-from store.log import Log, Recorded, Stored, Unreadable
+from store.log import Event, Log, Meta, Recorded, Stored, Unreadable
 
 from .projection import Poison, Projection
 
@@ -20,31 +22,55 @@ Decode = Callable[[Stored], Recorded]
 
 
 class Fed:
-    """An event as the log gave it; decoded once, by the first projection that wants it."""
+    """An event as the log gave it: Recorded to whoever asks, but decoded only once somebody does.
 
-    __slots__ = ("_decode", "_recorded", "stored")
+    A projection that needs little of many events takes it from `stored`, and saves the rest.
+    """
+
+    __slots__ = ("_decode", "_decoded", "name", "position", "stored", "stream", "version")
 
     def __init__(self, stored: Stored, decode: Decode) -> None:
         self.stored = stored
+        self.position = stored.position
+        self.stream = stored.stream
+        self.version = stored.version
+        self.name = stored.topic
         self._decode = decode
-        self._recorded: Recorded | None = None
+        self._decoded: Recorded | None = None
 
     @property
-    def position(self) -> int:
-        return self.stored.position
-
-    @property
-    def topic(self) -> str:
-        return self.stored.topic
-
-    @property
-    def recorded(self) -> Recorded:
-        if self._recorded is None:
+    def decoded(self) -> Recorded:
+        if self._decoded is None:
             try:
-                self._recorded = self._decode(self.stored)
+                self._decoded = self._decode(self.stored)
             except Unreadable as error:
-                raise Poison(self.position, self.topic, str(error)) from error
-        return self._recorded
+                raise Poison(self.position, self.name, str(error)) from error
+        return self._decoded
+
+    @property
+    def event(self) -> Event:
+        return self.decoded.event
+
+    @property
+    def recorded(self) -> datetime:
+        return self.decoded.recorded
+
+    @property
+    def meta(self) -> Meta:
+        return self.decoded.meta
+
+    @property
+    def prev(self) -> str:
+        return self.decoded.prev
+
+    @property
+    def digest(self) -> str:
+        return self.stored.digest
+
+
+def lazily(events: Iterable[Fed]) -> Sequence[Recorded]:
+    """Events for a projection, which may take them for decoded."""
+    return [cast(Recorded, event) for event in events]
 
 
 class Feed:
@@ -97,7 +123,7 @@ async def whole(feed: Feed, position: int, projection: Projection, known: Collec
         longer = await feed.after(position, least=len(events) + 1)
         if len(longer) <= len(events):
             first = events[0]
-            raise Poison(first.position, first.topic, "the append that begins here is not whole")
+            raise Poison(first.position, first.name, "the append that begins here is not whole")
         events = longer
 
 
@@ -122,19 +148,22 @@ class Whole:
         """The events that the projection wants of so many appends, and the position where those end."""
         count = self.ends[min(appends, len(self.ends)) - 1]
         taken = self._events[:count]
-        return [event.recorded for event in taken if event.topic in self._topics], taken[-1].position
+        return lazily(event for event in taken if event.name in self._topics), taken[-1].position
+
+    def within(self, position: int) -> int:
+        """How many of the appends end at or before a position."""
+        return sum(self._events[end - 1].position <= position for end in self.ends)
 
 
 def _ends(events: Sequence[Fed], projection: Projection, known: Collection[str]) -> Iterator[int]:
     """How many events make a batch in which nothing is half: one number for each such place."""
     open_: dict[UUID, int] = {}  # streams in the middle of an append, and its last version
     for count, event in enumerate(events, 1):
-        stored = event.stored
-        if stored.topic not in known:
-            raise Poison(event.position, stored.topic, f"{stored.topic} is newer than this program")
-        if size := projection.openings.get(stored.topic):
-            open_[stored.stream] = stored.version + size(event.recorded) - 1
-        if open_ and stored.version >= open_.get(stored.stream, NEVER):
-            del open_[stored.stream]
+        if event.name not in known:
+            raise Poison(event.position, event.name, f"{event.name} is newer than this program")
+        if size := projection.openings.get(event.name):
+            open_[event.stream] = event.version + size(event.decoded) - 1
+        if open_ and event.version >= open_.get(event.stream, NEVER):
+            del open_[event.stream]
         if not open_:
             yield count

@@ -15,8 +15,9 @@ from store.log import Log, Unavailable
 
 from .checkpoint import Mark, Stale, mark, move, stand_still
 from .feed import BATCH_EVENTS, Decode, Feed, Whole, whole
-from .projection import LOST, Poison, Pool, Projection
+from .projection import LOST, NotReady, Poison, Pool, Projection
 
+NOT_READY_SECONDS = 0.2  # between looks whether a generation is there by now
 POLL_SECONDS = 1.0  # looks at the log even when nobody calls
 BATCH_SECONDS_MAX = 60.0  # one batch, with its commit
 PAUSE_SECONDS_MIN = 0.01  # after a lost connection, doubled each time: the pool may hold several
@@ -104,6 +105,9 @@ class _Follower:
             try:
                 await self._step()
                 losses = 0
+            except NotReady as waits:
+                self._forget(waits)
+                await self._rest(asyncio.sleep(NOT_READY_SECONDS))
             except (psycopg.Error, OSError, Unavailable, TimeoutError) as error:
                 losses += 1
                 self._forget(error)
@@ -122,6 +126,7 @@ class _Follower:
             await self._take(since, batch)
         else:
             await self._rest(self._feed.wait(since.position, POLL_SECONDS))
+            self._mark = None  # another generation may be the live one by now
 
     async def _take(self, since: Mark, batch: Whole) -> None:
         appends = min(self._appends, len(batch.ends))
@@ -140,18 +145,19 @@ class _Follower:
         else:
             self._appends, self._attempts, self._error = APPENDS_MAX, 0, ""
 
-    async def _advance(self, since: Mark, batch: Whole, appends: int) -> Mark:
-        """Rows and checkpoint in one transaction."""
+    async def _advance(self, since: Mark, batch: Whole, appends: int) -> Mark | None:
+        """Rows and checkpoint in one transaction; None where another generation has become the live one."""
         recorded, upto = batch.upto(appends)
         async with (
             asyncio.timeout(BATCH_SECONDS_MAX),
             self._pool.connection() as connection,
             connection.transaction(),
         ):
-            await move(connection, self.projection, since, upto)
+            live = await move(connection, self.projection, since, upto)
             if recorded:
                 await self.projection.project(connection, self.projection.table(since.generation), recorded)
-        return Mark(since.generation, upto)
+        self._last = Mark(since.generation, upto)
+        return self._last if live in (None, since.generation) else None
 
     async def _read_mark(self) -> Mark:
         async with asyncio.timeout(BATCH_SECONDS_MAX), self._pool.connection() as connection:

@@ -1,0 +1,290 @@
+"""Reads the log in bulk, stream by stream, and fills the tables of a read model from nothing.
+
+Streams come in the order of their ids, one slice of them at a time, each with its whole history up to a
+position: a projection then needs to look nothing up, and memory is bounded whatever the log's size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from struct import Struct
+from uuid import UUID
+
+import psycopg
+
+from store.log import Stored
+
+from .feed import Decode, Fed, Whole, lazily
+from .projection import Connection, Poison, Projection
+
+SLICE_EVENTS = 200_000  # of the log in one COPY
+BATCH_EVENTS = 10_000  # folded and written at once; more only where one append has more
+BATCH_EVENTS_LEAST = 500
+BATCHES_A_SECOND = 20  # where the rate is capped
+PART_EVENTS = 1_000  # of one stream in one row of the COPY
+START = UUID(int=0)
+SETTINGS = """
+SET enable_sort = on; SET enable_hashagg = off; SET enable_seqscan = off; SET enable_bitmapscan = off;
+SET jit = off; SET max_parallel_workers_per_gather = 0; SET cursor_tuple_fraction = 1
+"""
+WRITER_SETTINGS = "SET synchronous_commit = off; SET maintenance_work_mem = '64MB'"
+
+BOUNDARY = """
+SELECT originator_id FROM daybook.events WHERE originator_id > %s
+ORDER BY originator_id, originator_version OFFSET %s LIMIT 1
+"""
+EVENTS = """
+COPY (
+    SELECT originator_id, min(originator_version),
+        array_agg(notification_id), array_agg(topic), array_agg(state)
+    FROM (
+        SELECT * FROM daybook.events
+        WHERE originator_id > '{after}' AND originator_id <= '{last}' AND notification_id <= {upto}
+        ORDER BY originator_id, originator_version
+    ) AS event
+    GROUP BY originator_id, (originator_version - 1) / {part}
+    ORDER BY originator_id, (originator_version - 1) / {part}
+) TO STDOUT (FORMAT BINARY)
+"""
+TEXTS = """
+COPY (
+    SELECT stream, version, body FROM daybook.personal
+    WHERE stream > '{after}' AND stream <= '{last}'
+    ORDER BY stream, version
+) TO STDOUT (FORMAT BINARY)
+"""
+END = UUID(int=2**128 - 1)
+
+_head = Struct(">h4x16s4xq").unpack_from
+_text_head = Struct(">h4x16s4xqi").unpack_from
+_length = Struct(">i").unpack_from
+HEAD_BYTES, TEXT_HEAD_BYTES = 34, 38
+ARRAY_BYTES = 24  # length of the field, dimensions, flags, type, and of the one dimension length and bound
+SIGNATURE_BYTES = 19
+TRAILER = 2
+
+Done = Callable[[Connection, UUID, int], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The log as a rebuild reads it: up to a position, by a program that knows some events."""
+
+    dsn: str
+    decode: Decode
+    known: Collection[str]
+    upto: int
+
+
+async def fill(
+    connection: Connection,
+    source: Source,
+    projection: Projection,
+    table: str,
+    done: Done,
+    *,
+    after: UUID = START,
+    rate_max: int = 0,
+) -> None:
+    """Write the rows of every stream after one into tables that exist and hold none of them yet.
+
+    Each transaction holds the rows of whole streams, and ends with `done(connection, stream, events)`, inside
+    of it: what it writes down there is where to go on `after` an interruption. At most `rate_max` events a
+    second; 0: as many as go. Raises Poison at an event that cannot be projected, or that is newer than the
+    program.
+    """
+    batch = BATCH_EVENTS
+    if rate_max:
+        batch = min(batch, max(BATCH_EVENTS_LEAST, rate_max // BATCHES_A_SECOND))
+    pace = Pace(rate_max)
+    reading = contextlib.aclosing(parts(source, projection, after, batch))
+    async with reading as following, contextlib.AsyncExitStack() as open_:
+        count = 0
+        async for part in following:
+            if not count:
+                await open_.enter_async_context(connection.transaction())
+            count += part.count
+            if part.events:
+                await projection.project(connection, table, lazily(part.events))
+            if part.whole:
+                await done(connection, part.stream, count)
+                await open_.aclose()
+                await pace.keep(count)
+                count = 0
+
+
+@dataclass(slots=True)
+class Pace:
+    """Not more than so many a second; 0: no limit."""
+
+    rate_max: int
+    _next: float = 0.0
+
+    async def keep(self, count: int) -> None:
+        if self.rate_max:
+            now = asyncio.get_running_loop().time()
+            self._next = max(self._next, now) + count / self.rate_max
+            await asyncio.sleep(self._next - now)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Events of some streams that are projected at once; `whole` where the last of them is at its end.
+
+    `count` is how many were read for it, with those that nobody wants.
+    """
+
+    stream: UUID
+    events: Sequence[Fed]
+    count: int
+    whole: bool
+
+
+async def parts(source: Source, projection: Projection, after: UUID, batch: int) -> AsyncGenerator[Part]:
+    """All histories after a stream. A very long one is cut between two appends."""
+    topics = projection.topics
+    stream, events, count = after, list[Fed](), 0
+    async with contextlib.aclosing(histories(source, after)) as found:
+        async for stream, history, whole in found:
+            count += len(history)
+            events += history
+            if whole and count < batch:
+                continue
+            end = len(events) if whole else _last_end(Whole(events, projection, source.known))
+            if end:
+                yield Part(stream, [each for each in events[:end] if each.name in topics], count, whole)
+                events, count = events[end:], 0
+    if count:
+        yield Part(stream, [each for each in events if each.name in topics], count, whole=True)
+
+
+def _last_end(whole: Whole) -> int:
+    return whole.ends[-1] if whole.ends else 0
+
+
+async def histories(source: Source, after: UUID) -> AsyncGenerator[tuple[UUID, list[Fed], bool]]:
+    """Every stream with its events, in the order of their ids; of a very long one a piece at a time."""
+    async with _connected(source.dsn) as reading, _connected(source.dsn) as texts:
+        while after < END:
+            last = await _boundary(reading, after)
+            async with contextlib.aclosing(_slice(reading, texts, source, after, last)) as found:
+                async for history in found:
+                    yield history
+            after = last
+
+
+@contextlib.asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator[Connection]:
+    """A connection that is closed whatever it is in the middle of."""
+    connection: Connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+    try:
+        await connection.execute(SETTINGS.encode())
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _boundary(connection: Connection, after: UUID) -> UUID:
+    """The last stream of the slice."""
+    cursor = await connection.execute(BOUNDARY, (after, SLICE_EVENTS))
+    row = await cursor.fetchone()
+    return row[0] if row else END
+
+
+async def _slice(
+    reading: Connection, texts: Connection, source: Source, after: UUID, last: UUID
+) -> AsyncGenerator[tuple[UUID, list[Fed], bool]]:
+    told = {"after": after, "last": last, "upto": source.upto, "part": PART_EVENTS}
+    async with (
+        reading.cursor() as events_cursor,
+        texts.cursor() as texts_cursor,
+        events_cursor.copy(EVENTS.format(**told).encode()) as rows,
+        texts_cursor.copy(TEXTS.format(**told).encode()) as bodies,
+    ):
+        personal = _Texts(_rows(bodies))
+        stream, history = START, list[Fed]()
+        async for row in _rows(rows):
+            _, id_, version = _head(row)
+            if stream.bytes != id_:
+                if history:
+                    yield stream, history, True
+                stream, history = UUID(bytes=id_), []
+            elif len(history) >= BATCH_EVENTS:
+                yield stream, history, False
+                history = []
+            _read(history, row, stream, version, source, await personal.of(id_))
+        if history:
+            yield stream, history, True
+
+
+async def _rows(copy: psycopg.AsyncCopy) -> AsyncIterator[bytes]:
+    """The rows of a COPY in binary, without what stands around them."""
+    first = True
+    async for data in copy:
+        row = bytes(data)
+        if first:
+            row, first = row[SIGNATURE_BYTES:], False
+        if len(row) > TRAILER:
+            yield row
+
+
+class _Texts:
+    """The personal texts of streams that are asked for in order."""
+
+    def __init__(self, rows: AsyncIterator[bytes]) -> None:
+        self._rows = rows
+        self._next: tuple[bytes, int, bytes] | None = None
+        self._began = False
+        self._stream = b""
+        self._found: dict[int, bytes] = {}
+
+    async def of(self, stream: bytes) -> dict[int, bytes]:
+        if stream == self._stream:
+            return self._found
+        self._stream, self._found = stream, {}
+        if not self._began:
+            self._began = True
+            await self._advance()
+        while self._next is not None and self._next[0] <= stream:
+            if self._next[0] == stream:
+                self._found[self._next[1]] = self._next[2]
+            await self._advance()
+        return self._found
+
+    async def _advance(self) -> None:
+        row = await anext(self._rows, None)
+        if row is None:
+            self._next = None
+            return
+        _, stream, version, length = _text_head(row)
+        self._next = stream, version, row[TEXT_HEAD_BYTES : TEXT_HEAD_BYTES + length]
+
+
+def _read(
+    history: list[Fed], row: bytes, stream: UUID, version: int, source: Source, texts: dict[int, bytes]
+) -> None:
+    positions, at = _array(row, HEAD_BYTES)
+    topics, at = _array(row, at)
+    states, at = _array(row, at)
+    for position, topic, state in zip(positions, topics, states, strict=True):
+        where, name = int.from_bytes(position, "big"), topic.decode()
+        if name not in source.known:
+            raise Poison(where, name, f"{name} is newer than this program")
+        stored = Stored(where, stream, version, name, state, texts.get(version))
+        history.append(Fed(stored, source.decode))
+        version += 1
+
+
+def _array(row: bytes, at: int) -> tuple[list[bytes], int]:
+    [count] = _length(row, at + 16)
+    at += ARRAY_BYTES
+    items = []
+    for _ in range(count):
+        [length] = _length(row, at)
+        start = at + 4
+        at = start + length
+        items.append(row[start:at])
+    return items, at
