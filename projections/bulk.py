@@ -17,7 +17,7 @@ import psycopg
 
 from store.log import Stored
 
-from .feed import Decode, Fed, Whole, lazily
+from .feed import Decode, Fed, Whole, wanted
 from .projection import Connection, Poison, Projection
 
 SLICE_EVENTS = 200_000  # of the log in one COPY
@@ -107,8 +107,8 @@ async def fill(
             if not count:
                 await open_.enter_async_context(connection.transaction())
             count += part.count
-            if part.events:
-                await projection.project(connection, table, lazily(part.events))
+            if events := wanted(projection, part.events):
+                await projection.project(connection, table, events)
             if part.whole:
                 await done(connection, part.stream, count)
                 await open_.aclose()
@@ -145,7 +145,6 @@ class Part:
 
 async def parts(source: Source, projection: Projection, after: UUID, batch: int) -> AsyncGenerator[Part]:
     """All histories after a stream. A very long one is cut between two appends."""
-    topics = projection.topics
     stream, events, count = after, list[Fed](), 0
     async with contextlib.aclosing(histories(source, after)) as found:
         async for stream, history, whole in found:
@@ -155,10 +154,10 @@ async def parts(source: Source, projection: Projection, after: UUID, batch: int)
                 continue
             end = len(events) if whole else _last_end(Whole(events, projection, source.known))
             if end:
-                yield Part(stream, [each for each in events[:end] if each.name in topics], count, whole)
+                yield Part(stream, events[:end], count, whole)
                 events, count = events[end:], 0
     if count:
-        yield Part(stream, [each for each in events if each.name in topics], count, whole=True)
+        yield Part(stream, events, count, whole=True)
 
 
 def _last_end(whole: Whole) -> int:

@@ -68,9 +68,10 @@ class Fed:
         return self.stored.digest
 
 
-def lazily(events: Iterable[Fed]) -> Sequence[Recorded]:
-    """Events for a projection, which may take them for decoded."""
-    return [cast(Recorded, event) for event in events]
+def wanted(projection: Projection, events: Iterable[Fed]) -> Sequence[Recorded]:
+    """The events that a projection is made of, decoded unless it does that itself."""
+    found = [event for event in events if event.name in projection.topics]
+    return [cast(Recorded, event) for event in found] if projection.lazy else [each.decoded for each in found]
 
 
 class Feed:
@@ -132,7 +133,7 @@ class Whole:
 
     def __init__(self, events: Sequence[Fed], projection: Projection, known: Collection[str]) -> None:
         self._events = events
-        self._topics = projection.topics
+        self._projection = projection
         self.ends: list[int] = []
         self.poison: Poison | None = None
         try:
@@ -148,7 +149,7 @@ class Whole:
         """The events that the projection wants of so many appends, and the position where those end."""
         count = self.ends[min(appends, len(self.ends)) - 1]
         taken = self._events[:count]
-        return lazily(event for event in taken if event.name in self._topics), taken[-1].position
+        return wanted(self._projection, taken), taken[-1].position
 
     def within(self, position: int) -> int:
         """How many of the appends end at or before a position."""

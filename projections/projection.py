@@ -26,7 +26,12 @@ class Projection:
 
     `create` and `index` are SQL that names the tables of a generation by `{table}`. `topics` are the stored
     names of the events that it is made of. `openings` are those of them that open an append of several
-    events, and how to learn how many: `project` is never given a part of an append.
+    events, and how to learn how many: `project` is never given a part of an append. A `lazy` one is given
+    events that are decoded only when they are asked for more than their place, and must itself refuse what is
+    newer than the program.
+
+    So that it can be rebuilt: rows of a stream follow from the events of that stream alone, and each table
+    has a primary key. `project` looks nothing up of a stream whose first event is in the batch.
     """
 
     name: str
@@ -36,6 +41,7 @@ class Projection:
     index: str
     project: Project
     openings: Mapping[str, Size] = field(default_factory=dict)
+    lazy: bool = False
 
     @property
     def wire_name(self) -> str:
