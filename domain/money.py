@@ -14,6 +14,7 @@ INTEGER_DIGITS_MAX = 15
 DECIMALS_MAX = 12  # of quantities, unit prices and rates
 COORDINATE_DECIMALS_MAX = 15
 
+_ORDINARY = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,12})?").fullmatch  # within every bound at a glance
 _DECIMAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?").fullmatch
 _TOO_LARGE = Decimal(10) ** INTEGER_DIGITS_MAX
 ZERO = Decimal(0)
@@ -54,6 +55,8 @@ class NotDecimal(Exception):
 
 def decimal(text: str, decimals_max: int = DECIMALS_MAX) -> Decimal:
     """Reads a decimal as a caller wrote it, verbatim; bounded before any arithmetic sees it."""
+    if _ORDINARY(text) and decimals_max >= DECIMALS_MAX:
+        return _unsigned(Decimal(text))
     if len(text) > TEXT_MAX or not _DECIMAL(text):
         raise NotDecimal(Rule.DECIMAL, value=shown(text))
     point = text.find(".")
@@ -62,7 +65,12 @@ def decimal(text: str, decimals_max: int = DECIMALS_MAX) -> Decimal:
     value = Decimal(text)
     if abs(value) >= _TOO_LARGE:
         raise NotDecimal(Rule.TOO_LARGE, limit=INTEGER_DIGITS_MAX)
-    return value or abs(value)  # there is no negative zero in a book
+    return _unsigned(value)
+
+
+def _unsigned(value: Decimal) -> Decimal:
+    """There is no negative zero in a book."""
+    return value or abs(value)
 
 
 def plain(value: Decimal) -> str:

@@ -91,14 +91,14 @@ class Invoices(service_grpc.InvoiceServiceServicer):
         state = outcome.state
         first = outcome.history.recorded[: state.size]
         position = first[-1].position if first else outcome.position
-        assert state.first_totals is not None
+        shown = self._invoice(invoice_id, outcome, request.view, dry_run=request.validate_only)
         return service_pb.IngestInvoiceResponse(
-            invoice_id=str(invoice_id),
+            invoice_id=shown.invoice_id,
             replayed=outcome.recorded is None,
             position="" if request.validate_only else self._position(position),
             status=write_status(state.status),
-            totals=write_totals(state.first_totals, state.first_currency),
-            invoice=self._invoice(invoice_id, outcome, request.view, dry_run=request.validate_only),
+            totals=_first_totals(state, shown),
+            invoice=shown,
             tax=write_tax_outcome(invoice.tax_outcome(state)),
             tax_failure=write_tax_failure(state),
         )
@@ -282,6 +282,14 @@ def there(state: invoice.Invoice | None, key: Key) -> invoice.Invoice:
     if state is None:
         raise invoice.NotFound(key=key)
     return state
+
+
+def _first_totals(state: invoice.Invoice, shown: pb.Invoice) -> pb.InvoiceTotals:
+    """Those of the first append; nearly always those that the invoice still has."""
+    assert state.first_totals is not None
+    if state.first_totals == state.totals and state.first_currency == state.header.currency:
+        return shown.totals
+    return write_totals(state.first_totals, state.first_currency)
 
 
 def write_findings(findings: Iterable[Finding]) -> list[service_pb.Finding]:

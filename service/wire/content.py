@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import cast
@@ -56,21 +57,25 @@ def read_content(
         owner_id=message.owner_id,
         owner_name=message.owner_name,
         address_groups=tuple(
-            read_address(group, index, path, findings) for index, group in enumerate(groups)
+            [read_address(group, index, path, findings) for index, group in enumerate(groups)]
         ),
         billing_address=message.billing_address,
         shipping_address=message.shipping_address,
         ship_from_address=message.ship_from_address,
-        lines=tuple(_line(line, index, path, findings) for index, line in enumerate(lines)),
+        lines=tuple([_line(line, index, path, findings) for index, line in enumerate(lines)]),
     )
 
 
 def _date(
     message: pb.InvoiceContent | pb.LineContent | pb.TaxRow, name: str, path: str, findings: Findings
 ) -> date | None:
-    if not message.HasField(name):  # type: ignore[arg-type]
+    said = getattr(message, name)
+    if not said.year and not message.HasField(name):  # type: ignore[arg-type]
         return None
-    return read_date(getattr(message, name), f"{path}.{name}", findings)
+    try:
+        return date(said.year, said.month, said.day)
+    except ValueError:
+        return read_date(said, f"{path}.{name}", findings)
 
 
 def _decimal(
@@ -80,9 +85,13 @@ def _decimal(
     findings: Findings,
     decimals: int = money.DECIMALS_MAX,
 ) -> Decimal | None:
-    if not message.HasField(name):  # type: ignore[arg-type]
+    said = getattr(message, name)
+    if not said.value and not message.HasField(name):  # type: ignore[arg-type]
         return None
-    return read_decimal(getattr(message, name), f"{path}.{name}", findings, decimals)
+    try:
+        return money.decimal(said.value, decimals)
+    except money.NotDecimal:
+        return read_decimal(said, f"{path}.{name}", findings, decimals)
 
 
 def read_reference(message: pb.Reference, path: str, findings: Findings) -> invoice.ReferenceContent:
@@ -135,13 +144,13 @@ def _line(message: pb.LineContent, index: int, path: str, findings: Findings) ->
         reference=_line_reference(message.reference, path, findings)
         if message.HasField("reference")
         else None,
-        taxes=tuple(
-            read_tax(row, f"{path}.taxes[{number}]", findings)
-            for number, row in enumerate(
-                within(message.taxes, invoice.TAX_ROWS_PER_LINE_MAX, f"{path}.taxes", findings)
-            )
-        ),
+        taxes=_taxes(message.taxes, f"{path}.taxes", findings) if message.taxes else (),
     )
+
+
+def _taxes(rows: Sequence[pb.TaxRow], path: str, findings: Findings) -> tuple[invoice.TaxContent, ...]:
+    rows = within(rows, invoice.TAX_ROWS_PER_LINE_MAX, path, findings)
+    return tuple(read_tax(row, f"{path}[{number}]", findings) for number, row in enumerate(rows))
 
 
 def _line_reference(message: pb.LineReference, path: str, findings: Findings) -> invoice.LineReferenceContent:

@@ -224,6 +224,7 @@ def write_invoice(
     full: bool,
 ) -> pb.Invoice:
     """An invoice from its state. Ages are left to the reader: a write does not know them."""
+    created_at = write_instant(created) if created else None
     message = pb.Invoice(
         invoice_id=str(invoice_id),
         version=state.version,
@@ -237,8 +238,8 @@ def write_invoice(
         totals=write_totals(state.totals, state.header.currency),
         line_count=len(state.lines),
         defaulted=state.header.defaulted,
-        create_time=write_instant(created) if created else None,
-        update_time=write_instant(updated) if updated else None,
+        create_time=created_at,
+        update_time=created_at if updated == created else write_instant(updated) if updated else None,
         reference_data_position=position(state.reference_position),
     )
     if full:

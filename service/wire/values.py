@@ -23,6 +23,8 @@ T = TypeVar("T")
 PATHS_MAX = 100  # of a field mask
 NANOS = Decimal(10) ** 9
 YEAR_MOST = 9999
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECONDS_A_DAY = 24 * 60 * 60
 
 
 class WireEnum(Protocol):
@@ -90,13 +92,14 @@ def write_decimal(value: Decimal) -> WireDecimal:
 
 def write_money(amount: Decimal, currency: str) -> Money:
     units = int(amount)
+    if units == amount:
+        return Money(currency_code=currency, units=units)
     return Money(currency_code=currency, units=units, nanos=int((amount - units) * NANOS))
 
 
 def write_instant(instant: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(instant.astimezone(UTC))
-    return stamp
+    since = instant - EPOCH
+    return Timestamp(seconds=since.days * SECONDS_A_DAY + since.seconds, nanos=since.microseconds * 1000)
 
 
 def within(messages: Sequence[T], limit: int, path: str, findings: Findings) -> Sequence[T]:
@@ -109,7 +112,7 @@ def within(messages: Sequence[T], limit: int, path: str, findings: Findings) -> 
 
 def read_labels(labels: Mapping[str, str], path: str, findings: Findings) -> dict[str, str]:
     if len(labels) <= LABELS_MAX:
-        return dict(labels)
+        return {key: labels[key] for key in labels}
     findings.add(path, Rule.TOO_MANY, limit=LABELS_MAX, count=len(labels))
     return {}
 
