@@ -260,7 +260,7 @@ def following(
         for memo_id, events in _consequences(event, before, invoice_id, memos)
         if events
     )
-    return replace(decision, elsewhere=elsewhere) if elsewhere else decision
+    return replace(decision, elsewhere=(*decision.elsewhere, *elsewhere)) if elsewhere else decision
 
 
 def _consequences(

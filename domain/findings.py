@@ -46,6 +46,8 @@ class Rule(Enum):
     NOT_ACTIVE = "{kind} {value} is {status}; only an active one can be used"
     NO_DEFAULT = "not set, and the settings have no default {kind}"
     NO_DUE_DATE = "needed: there is no payment term to work it out from, named or by default"
+    AFTER_TODAY = "not after {today}, today's date where the legal entity is; is {value}"
+    NOT_POSITIVE = "more than zero; is {value}"
     DUE_DATE_NOT_FUTURE = "after {today}, where there is no payment term, named or by default; is {value}"
     LINES_REQUIRED = "at least one line"
     DRAFT_OR_POSTED = "an invoice is ingested as draft or posted; is {value}"

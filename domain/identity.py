@@ -18,6 +18,21 @@ def debit_memo(unique_identifier: str) -> UUID:
     return uuid5(NAMESPACE, f"memo:{unique_identifier}")
 
 
+def credit_memo(invoice_id: UUID, ordinal: int) -> UUID:
+    """The id of the n-th credit memo that is made of an invoice."""
+    return uuid5(NAMESPACE, f"credit:{invoice_id}:{ordinal}")
+
+
+def credit_application(memo_id: UUID, ordinal: int) -> UUID:
+    """The id of the n-th application of a credit memo."""
+    return uuid5(NAMESPACE, f"application:{memo_id}:{ordinal}")
+
+
+def payment(invoice_id: UUID, request_id: str) -> UUID:
+    """The id of the payment of an invoice that this request recorded."""
+    return uuid5(NAMESPACE, f"payment:{invoice_id}:{request_id}")
+
+
 def number(legal_entity_id: str, text: str) -> UUID:
     """The stream in which a business number of a legal entity is claimed."""
     return uuid5(NAMESPACE, f"number:{len(legal_entity_id)}:{legal_entity_id}:{text}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain import debit_memo, invoice, numbering, reference
+from domain import credit_memo, debit_memo, invoice, numbering, reference
 
 from .codec import Codec, Entry
 from .upcasts import UPCASTS
@@ -21,6 +21,17 @@ REGISTRY: dict[str, Entry] = {
     "InvoiceRevised": Entry(invoice.InvoiceRevised),
     "InvoiceUpdated": Entry(invoice.InvoiceUpdated),
     "InvoiceCanceled": Entry(invoice.InvoiceCanceled),
+    "PaymentRecorded": Entry(invoice.PaymentRecorded),
+    "PaymentReversed": Entry(invoice.PaymentReversed),
+    "CreditApplied": Entry(invoice.CreditApplied),
+    "CreditUnapplied": Entry(invoice.CreditUnapplied),
+    "NegativeLinesConverted": Entry(invoice.NegativeLinesConverted),
+    "InvoiceWrittenOff": Entry(invoice.InvoiceWrittenOff),
+    "InvoiceVoided": Entry(invoice.InvoiceVoided),
+    "CreditMemoPosted": Entry(credit_memo.CreditMemoPosted),
+    "CreditMemoLineAdded": Entry(credit_memo.CreditMemoLineAdded),
+    "CreditMemoApplied": Entry(credit_memo.CreditMemoApplied),
+    "CreditMemoUnapplied": Entry(credit_memo.CreditMemoUnapplied),
     "DebitMemoDrafted": Entry(debit_memo.DebitMemoDrafted),
     "DebitMemoAddressAssigned": Entry(debit_memo.DebitMemoAddressAssigned),
     "DebitMemoLineAdded": Entry(debit_memo.DebitMemoLineAdded),
@@ -41,7 +52,7 @@ REGISTRY: dict[str, Entry] = {
     "TaxEngineSet": Entry(reference.TaxEngineSet),
     "TaxTreatmentSet": Entry(reference.TaxTreatmentSet, version=2),
     "TaxRateSet": Entry(reference.TaxRateSet),
-    "SettingsSet": Entry(reference.SettingsSet),
+    "SettingsSet": Entry(reference.SettingsSet, version=2),
     "ReferenceEntryRemoved": Entry(reference.ReferenceEntryRemoved),
     "ReferenceDataApplied": Entry(reference.ReferenceDataApplied),
 }

@@ -13,5 +13,6 @@ def as_it_is(data: dict[str, Any]) -> dict[str, Any]:
 
 
 UPCASTS: dict[tuple[str, int], Upcast] = {
+    ("SettingsSet", 1): as_it_is,  # whether negative lines are converted
     ("TaxTreatmentSet", 1): as_it_is,  # engine and items of products
 }

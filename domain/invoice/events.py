@@ -9,6 +9,16 @@ from enum import StrEnum
 
 from ..quick import quick
 from ..tax import EstimatedLine
+from .settlement_events import (
+    SETTLEMENT_EVENTS,
+    CreditApplied,
+    CreditUnapplied,
+    InvoiceVoided,
+    InvoiceWrittenOff,
+    NegativeLinesConverted,
+    PaymentRecorded,
+    PaymentReversed,
+)
 
 
 class Status(StrEnum):
@@ -326,6 +336,13 @@ Event = (
     | InvoiceRevised
     | InvoiceUpdated
     | InvoiceCanceled
+    | PaymentRecorded
+    | PaymentReversed
+    | CreditApplied
+    | CreditUnapplied
+    | NegativeLinesConverted
+    | InvoiceWrittenOff
+    | InvoiceVoided
 )
 EVENTS: tuple[type, ...] = (
     InvoiceDrafted,
@@ -341,4 +358,5 @@ EVENTS: tuple[type, ...] = (
     InvoiceRevised,
     InvoiceUpdated,
     InvoiceCanceled,
+    *SETTLEMENT_EVENTS,
 )

@@ -13,6 +13,7 @@ from ..reference import ReferenceData
 
 if TYPE_CHECKING:
     from ..debit_memo import DebitMemo
+    from .state import Invoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,10 @@ DEFAULT_LIMITS = Limits()
 @quick
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a decision may rest on. `known` are the ids of memos and of their lines that `memos` holds."""
+    """What a decision may rest on. `known` are the ids of memos and of their lines that `memos` holds.
+
+    `invoices` are those that a decision about something else must know.
+    """
 
     reference: ReferenceData
     now: datetime
@@ -36,3 +40,4 @@ class Rules:
     memos: Mapping[UUID, DebitMemo] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     lines_required: bool = True
+    invoices: Mapping[UUID, Invoice] = field(default_factory=dict)

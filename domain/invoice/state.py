@@ -36,6 +36,18 @@ from .events import (
     TaxStatus,
     TaxTexts,
 )
+from .ledger import UNTOUCHED, Ledger
+from .ledger import evolve as settled
+from .settlement_events import (
+    CreditApplied,
+    CreditUnapplied,
+    InvoiceVoided,
+    InvoiceWrittenOff,
+    NegativeLinesConverted,
+    PaymentRecorded,
+    PaymentReversed,
+    SettlementEvent,
+)
 
 _NO_TEXTS = TaxTexts()
 
@@ -128,10 +140,12 @@ class Invoice:
     first_tax_asked: bool = False  # with the first content, and not done
     tax_failure: TaxEstimationFailed | None = None
     lineless_tax_status: TaxStatus = TaxStatus.PENDING  # where the lines are not at hand
+    ledger: Ledger = UNTOUCHED
 
     @property
     def totals(self) -> Totals:
-        return Totals(charge=self.charge, tax=self.tax)
+        ledger = self.ledger
+        return Totals(self.charge, self.tax, ledger.converted, ledger.paid, ledger.credited)
 
     @property
     def tax_status(self) -> TaxStatus:
@@ -142,12 +156,18 @@ class Invoice:
     @property
     def settlement(self) -> Settlement:
         totals = self.totals
-        if self.status is not Status.POSTED or not totals.total_with_tax:
+        comes_to_something = totals.total_with_tax or totals.converted_negative
+        if self.status is not Status.POSTED or not comes_to_something:
             return Settlement.NOT_APPLICABLE
         if not totals.balance:
             return Settlement.SETTLED
-        untouched = not (totals.converted_negative or totals.payments_applied or totals.credits_applied)
+        untouched = not (totals.payments_applied or totals.credits_applied)
         return Settlement.NOT_SETTLED if untouched else Settlement.PARTIALLY_SETTLED
+
+    @property
+    def full_settlement_date(self) -> date | None:
+        """When what made the balance zero had all happened; None where it is not zero."""
+        return self.ledger.last_date if self.settlement is Settlement.SETTLED else None
 
     @property
     def order_ids(self) -> set[str]:
@@ -191,6 +211,16 @@ def evolve(invoice: Invoice | None, event: Event) -> Invoice:
             _update(invoice, event)
         case InvoiceCanceled():
             invoice.status = Status.CANCELED
+        case (
+            PaymentRecorded()
+            | PaymentReversed()
+            | CreditApplied()
+            | CreditUnapplied()
+            | NegativeLinesConverted()
+            | InvoiceWrittenOff()
+            | InvoiceVoided()
+        ):
+            _settle(invoice, event)
         case InvoiceDrafted():
             raise AssertionError("an invoice is drafted once")
         case _:
@@ -333,6 +363,12 @@ def _described(texts: HeaderTexts | None, new: DescriptionTexts | None) -> Heade
     if new is None:
         return None  # erased with the rest
     return replace(texts or HeaderTexts(), description=new.description)
+
+
+def _settle(invoice: Invoice, event: SettlementEvent) -> None:
+    invoice.ledger = settled(invoice.ledger, event)
+    if isinstance(event, InvoiceVoided):
+        invoice.status = Status.VOIDED
 
 
 def _remember(invoice: Invoice, request_id: str) -> None:

@@ -144,6 +144,7 @@ class Settings:
     number_required_on_posted_import: bool = True
     duplicate_numbers_allowed: bool = False
     closed_periods_allowed: bool = False
+    negative_lines_converted: bool = False
 
 
 Entry = PaymentTerm | LegalEntity | AccountingPeriod | TaxEngine | TaxTreatment | TaxRate | Settings

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from domain import debit_memo, invoice, numbering, reference, tax
+from domain import credit_memo, debit_memo, invoice, numbering, reference, tax
 from domain.terms import TermType
 from store.log import Event
 
@@ -49,6 +49,16 @@ MEMO = debit_memo.Header(
 )
 MEMO_ROW = invoice.TaxRow(
     "T-1", Decimal("19.00"), Decimal("0.19"), "VAT", "V19", date(2026, 4, 1), "D-1", Decimal("5.00")
+)
+
+CREDIT = invoice.CreditApplied(
+    UUID(int=6),
+    UUID(int=7),
+    Decimal("119.00"),
+    date(2026, 4, 5),
+    invoice.CreditOrigin.CONVERSION,
+    UUID(int=5),
+    "r-3",
 )
 
 EXAMPLES: dict[tuple[str, int], Event] = {
@@ -175,6 +185,49 @@ EXAMPLES: dict[tuple[str, int], Event] = {
         personal=invoice.DescriptionTexts("changed"),
     ),
     ("InvoiceCanceled", 1): invoice.InvoiceCanceled(),
+    ("PaymentRecorded", 1): invoice.PaymentRecorded(
+        UUID(int=8), Decimal("50.00"), date(2026, 4, 4), "SEPA 77", "r-4"
+    ),
+    ("PaymentReversed", 1): invoice.PaymentReversed(UUID(int=8), Decimal("20.00"), date(2026, 4, 6), "r-5"),
+    ("CreditApplied", 1): CREDIT,
+    ("CreditUnapplied", 1): invoice.CreditUnapplied(UUID(int=6), Decimal("119.00"), date(2026, 4, 7), "r-6"),
+    ("NegativeLinesConverted", 1): invoice.NegativeLinesConverted(
+        UUID(int=7), (2, 3), Decimal("-119.00"), date(2026, 4, 5), "r-7", True, CREDIT
+    ),
+    ("InvoiceWrittenOff", 1): invoice.InvoiceWrittenOff("insolvent", CREDIT),
+    ("InvoiceVoided", 1): invoice.InvoiceVoided(CREDIT),
+    ("CreditMemoPosted", 1): credit_memo.CreditMemoPosted(
+        credit_memo.Header(
+            UUID(int=5),
+            invoice.CreditOrigin.WRITE_OFF,
+            "A-1",
+            "EUR",
+            "DE",
+            "R-100",
+            "2026-04",
+            "insolvent",
+        ),
+        date(2026, 4, 5),
+        3,
+    ),
+    ("CreditMemoLineAdded", 1): credit_memo.CreditMemoLineAdded(
+        number=1,
+        name="Support",
+        credit=Decimal("100.00"),
+        invoice_line=2,
+        rows=(MEMO_ROW,),
+        start_date=date(2026, 4, 1),
+        end_date=date(2026, 4, 30),
+        tax_treatment_id="standard",
+        product_id="P-1",
+        product_name="Support, gold",
+    ),
+    ("CreditMemoApplied", 1): credit_memo.CreditMemoApplied(
+        UUID(int=6), UUID(int=5), Decimal("119.00"), date(2026, 4, 5), "r-3"
+    ),
+    ("CreditMemoUnapplied", 1): credit_memo.CreditMemoUnapplied(
+        UUID(int=6), Decimal("119.00"), date(2026, 4, 7), "r-6"
+    ),
     ("DebitMemoDrafted", 1): debit_memo.DebitMemoDrafted(
         unique_identifier="memo-1",
         header=MEMO,
@@ -293,6 +346,9 @@ EXAMPLES: dict[tuple[str, int], Event] = {
     ),
     ("SettingsSet", 1): reference.SettingsSet(
         reference.Settings("net-30", "DE", "standard", False, True, True)
+    ),
+    ("SettingsSet", 2): reference.SettingsSet(
+        reference.Settings("net-30", "DE", "standard", False, True, True, True)
     ),
     ("ReferenceEntryRemoved", 1): reference.ReferenceEntryRemoved(reference.Kind.PAYMENT_TERM, "net-30"),
     ("ReferenceDataApplied", 1): reference.ReferenceDataApplied(3, 2, 1),

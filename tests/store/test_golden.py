@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from domain import debit_memo, invoice, numbering, reference
+from domain import credit_memo, debit_memo, invoice, numbering, reference
 from store import chain, schema
 from store.codec import Codec, accompanying
 from store.log import Event, Meta, Recorded, Stored, Who
@@ -57,7 +57,13 @@ def payload(name: str, version: int) -> tuple[bytes, bytes | None]:
 
 
 def test_every_event_of_the_domain_is_in_the_registry() -> None:
-    events = {*invoice.EVENTS, *debit_memo.EVENTS, *reference.EVENTS, *numbering.EVENTS}
+    events = {
+        *invoice.EVENTS,
+        *credit_memo.EVENTS,
+        *debit_memo.EVENTS,
+        *reference.EVENTS,
+        *numbering.EVENTS,
+    }
     assert {entry.type for entry in schema.REGISTRY.values()} == events
 
 
