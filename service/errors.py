@@ -13,7 +13,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFail
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-from domain import debit_memo, invoice, numbering, reference
+from domain import credit_memo, debit_memo, invoice, numbering, reference
 from domain.findings import Finding, Malformed, Rule
 from domain.refusal import Refused
 from projections.projection import NotCaughtUp
@@ -64,6 +64,10 @@ STATUS: dict[type[BaseException], StatusCode] = {
     Unreadable: StatusCode.INVALID_ARGUMENT,
     invoice.NotFound: StatusCode.NOT_FOUND,
     invoice.IngestedDifferently: StatusCode.ALREADY_EXISTS,
+    invoice.PaymentNotFound: StatusCode.NOT_FOUND,
+    invoice.RequestDiffers: StatusCode.ALREADY_EXISTS,
+    credit_memo.NotFound: StatusCode.NOT_FOUND,
+    credit_memo.ApplicationNotFound: StatusCode.NOT_FOUND,
     debit_memo.NotFound: StatusCode.NOT_FOUND,
     debit_memo.CreatedDifferently: StatusCode.ALREADY_EXISTS,
     debit_memo.VersionMoved: StatusCode.ABORTED,

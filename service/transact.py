@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from domain import billing, debit_memo, identity, invoice, numbering
+from domain import billing, credit_memo, crediting, debit_memo, identity, invoice, numbering
 from domain.decision import Decided
 from domain.findings import Malformed
 from domain.invoice import Rules
@@ -25,7 +25,9 @@ ATTEMPTS_MAX = 10
 S = TypeVar("S")
 Decide = Callable[[S | None, Rules], Decided[Any]]
 Fold = Callable[[Iterable[Any], S | None], S | None]
-Concerned = Callable[[S | None], Collection[UUID]]  # the memos that a decision must know
+Concerned = Callable[[S | None], Collection[UUID]]  # the other streams that a decision must know
+Histories = Mapping[UUID, History]
+Informed = Callable[[Rules, Histories], Rules]  # the rules with what those streams hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Book:
         it expects; a refusal and a dry run are guarded by nothing, and so rest on what is read for them.
 
         The decision is given the debit memos that are named, and the one that the invoice is of; what the
-        decision entails for that one is part of the append.
+        decision entails for that one, and for credit memos, is part of the append.
         """
 
         def concerned(state: invoice.Invoice | None) -> Collection[UUID]:
@@ -78,9 +80,10 @@ class Book:
             return {*memos, own} if own else memos
 
         def entailing(state: invoice.Invoice | None, rules: Rules) -> invoice.Decision:
-            return billing.following(decide(state, rules), state, invoice_id, rules.memos)
+            decision = billing.following(decide(state, rules), state, invoice_id, rules.memos)
+            return crediting.following(decision, state, invoice_id, rules)
 
-        attempt = _Attempt(self, invoice_id, invoice.fold, concerned, deadline, dry_run)
+        attempt = _Attempt(self, invoice_id, invoice.fold, concerned, _with_memos, deadline, dry_run)
         return await self._transact(attempt, entailing, meta, presumed_new)
 
     async def transact_memo(
@@ -94,8 +97,21 @@ class Book:
         dry_run: bool = False,
     ) -> Outcome[debit_memo.DebitMemo]:
         """Decides on a debit memo and appends, in the same manner."""
-        attempt = _Attempt(self, memo_id, debit_memo.fold, _nothing_else, deadline, dry_run)
+        attempt = _Attempt(self, memo_id, debit_memo.fold, _nothing_else, _with_memos, deadline, dry_run)
         return await self._transact(attempt, decide, meta, presumed_new)
+
+    async def transact_credit(
+        self,
+        memo_id: UUID,
+        decide: Decide[credit_memo.CreditMemo],
+        meta: Meta,
+        deadline: float,
+        *,
+        invoices: Concerned[credit_memo.CreditMemo],
+    ) -> Outcome[credit_memo.CreditMemo]:
+        """Decides on a credit memo and the invoices that it concerns, and appends to all of them."""
+        attempt = _Attempt(self, memo_id, credit_memo.fold, invoices, _with_invoices, deadline)
+        return await self._transact(attempt, decide, meta, presumed_new=False)
 
     async def _transact(
         self, attempt: _Attempt[S], decide: Decide[S], meta: Meta, presumed_new: bool
@@ -134,13 +150,14 @@ class _Attempt(Generic[S]):
     stream: UUID
     fold: Fold[S]
     concerned: Concerned[S]
+    informed: Informed
     deadline: float
-    dry_run: bool
+    dry_run: bool = False
     looked: bool = False
     history: History | None = None
     reference: ReferenceData = field(default_factory=ReferenceData)
     numbers: dict[UUID, History] = field(default_factory=dict)
-    memos: dict[UUID, History] = field(default_factory=dict)
+    others: dict[UUID, History] = field(default_factory=dict)
 
     async def read(self) -> None:
         self.history = await self._read(self.stream)
@@ -156,18 +173,18 @@ class _Attempt(Generic[S]):
         await self.book.snapshot.refresh()
         if not self.book.snapshot.current.version:
             raise NoReferenceData
-        self.memos.clear()
+        self.others.clear()
         await self.read()
         self.looked = True
 
     async def decide(self, decide: Decide[S]) -> Decided[Any]:
         self.reference = self.book.snapshot.current
         state = self.state()
-        for memo_id in self.concerned(state):
-            if memo_id not in self.memos:
-                self.memos[memo_id] = await self._read(memo_id)
-        memos = {key: memo for key, each in self.memos.items() if (memo := debit_memo.fold(each.events))}
-        return decide(state, Rules(self.reference, self.book.clock(), self.book.limits, memos))
+        for other in self.concerned(state):
+            if other not in self.others:
+                self.others[other] = await self._read(other)
+        rules = Rules(self.reference, self.book.clock(), self.book.limits)
+        return decide(state, self.informed(rules, self.others) if self.others else rules)
 
     async def writes(self, decision: Decided[Any]) -> list[Write]:
         """What it is about comes last: its last event's position is the append's, now and in every replay."""
@@ -179,8 +196,9 @@ class _Attempt(Generic[S]):
             Write(self.stream, version, decision.events),
         ]
 
-    def _seen(self, memo_id: UUID) -> int:
-        return self.memos[memo_id].version
+    def _seen(self, stream: UUID) -> int:
+        """The version that the decision saw; what it did not look at is new."""
+        return self.others[stream].version if stream in self.others else 0
 
     async def _number_writes(self, decision: Decided[Any]) -> list[Write]:
         writes = []
@@ -209,7 +227,7 @@ class _Attempt(Generic[S]):
         if identity.REFERENCE_HEAD in streams:
             await self.book.snapshot.refresh()
         for stream in set(streams) - {self.stream, identity.REFERENCE_HEAD}:
-            histories = self.memos if stream in self.memos else self.numbers
+            histories = self.others if stream in self.others else self.numbers
             histories[stream] = await self._read(stream)
 
     def unchanged(self) -> Outcome[S]:
@@ -225,6 +243,16 @@ class _Attempt(Generic[S]):
         assert state is not None
         history = self.history or History(self.stream, ())
         return Outcome(state, history, recorded, position)
+
+
+def _with_memos(rules: Rules, histories: Histories) -> Rules:
+    memos = {key: memo for key, each in histories.items() if (memo := debit_memo.fold(each.events))}
+    return replace(rules, memos=memos)
+
+
+def _with_invoices(rules: Rules, histories: Histories) -> Rules:
+    invoices = {key: state for key, each in histories.items() if (state := invoice.fold(each.events))}
+    return replace(rules, invoices=invoices)
 
 
 def _nothing_else(_: object) -> Collection[UUID]:

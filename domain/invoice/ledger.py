@@ -86,14 +86,14 @@ class Ledger:
         return next((event for asked, event in self._asked() if request_id and asked == request_id), None)
 
     def _asked(self) -> Iterator[tuple[str, SettlementEvent]]:
+        if self.written_off:
+            yield self.written_off.credit.request_id, self.written_off
         for payment in self.payments:
             yield payment.recorded.request_id, payment.recorded
             yield from ((each.request_id, each) for each in payment.reversals)
         yield from ((each.applied.request_id, each.applied) for each in self.credits)
         yield from ((each.unapplied.request_id, each.unapplied) for each in self.credits if each.unapplied)
         yield from ((each.request_id, each) for each in self.conversions)
-        if self.written_off:
-            yield self.written_off.credit.request_id, self.written_off
 
 
 UNTOUCHED = Ledger()
