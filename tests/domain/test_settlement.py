@@ -373,7 +373,7 @@ def test_the_credit_of_what_was_voided_or_written_off_stays() -> None:
     book = Book()
     for key, command in (("a", Void()), ("b", WriteOff("insolvent"))):
         owed = book.posted("100.00", key=key)
-        [event] = book.do(command, owed)  # type: ignore[arg-type]
+        [event] = book.do(command, owed)
         credit = event.credit
         unapply = credit_memo.Unapply(credit.application_id)
         book.refuses(unapply, credit.credit_memo_id, credit_memo.CreditStays)

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from daybook.v1 import settlement_pb2 as _settlement_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -1042,6 +1043,8 @@ class Invoice(_message.Message):
     REFERENCE_DATA_POSITION_FIELD_NUMBER: _builtins.int
     DAYS_OPEN_FIELD_NUMBER: _builtins.int
     DAYS_OVERDUE_FIELD_NUMBER: _builtins.int
+    FULL_SETTLEMENT_DATE_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """Its id, a UUID; follows from the unique identifier where there is one."""
     version: _builtins.int
@@ -1061,7 +1064,7 @@ class Invoice(_message.Message):
     days_open: _builtins.int
     """Days since it was posted, until today or its settlement; zero unless posted."""
     days_overdue: _builtins.int
-    """Days that it is past due while open; zero when it is not."""
+    """Days past its due date, until today or its settlement; zero unless something was owed then."""
     @_builtins.property
     def content(self) -> Global___InvoiceContent:
         """The header as sent, with what was filled in: due date, payment term, legal entity, accounting
@@ -1089,6 +1092,14 @@ class Invoice(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When its newest event was recorded."""
 
+    @_builtins.property
+    def full_settlement_date(self) -> _date_pb2.Date:
+        """When it was settled in full: the latest day of what brought the balance to zero. Not set unless settled."""
+
+    @_builtins.property
+    def settlement(self) -> _settlement_pb2.Settlement:
+        """What was paid, credited, converted and written off; in the full view, and not set where nothing was."""
+
     def __init__(
         self,
         *,
@@ -1108,10 +1119,12 @@ class Invoice(_message.Message):
         reference_data_position: _builtins.str = ...,
         days_open: _builtins.int = ...,
         days_overdue: _builtins.int = ...,
+        full_settlement_date: _date_pb2.Date | None = ...,
+        settlement: _settlement_pb2.Settlement | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "create_time", b"create_time", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "create_time", b"create_time", "full_settlement_date", b"full_settlement_date", "settlement", b"settlement", "totals", b"totals", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "create_time", b"create_time", "days_open", b"days_open", "days_overdue", b"days_overdue", "defaulted", b"defaulted", "invoice_id", b"invoice_id", "invoice_number", b"invoice_number", "line_count", b"line_count", "lines", b"lines", "reference_data_position", b"reference_data_position", "settlement_status", b"settlement_status", "status", b"status", "tax_status", b"tax_status", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "create_time", b"create_time", "days_open", b"days_open", "days_overdue", b"days_overdue", "defaulted", b"defaulted", "full_settlement_date", b"full_settlement_date", "invoice_id", b"invoice_id", "invoice_number", b"invoice_number", "line_count", b"line_count", "lines", b"lines", "reference_data_position", b"reference_data_position", "settlement", b"settlement", "settlement_status", b"settlement_status", "status", b"status", "tax_status", b"tax_status", "totals", b"totals", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

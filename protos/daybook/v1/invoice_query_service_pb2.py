@@ -22,15 +22,17 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from daybook.v1 import credit_memo_pb2 as daybook_dot_v1_dot_credit__memo__pb2
 from daybook.v1 import debit_memo_pb2 as daybook_dot_v1_dot_debit__memo__pb2
 from daybook.v1 import invoice_pb2 as daybook_dot_v1_dot_invoice__pb2
 from daybook.v1 import invoice_service_pb2 as daybook_dot_v1_dot_invoice__service__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
+from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&daybook/v1/invoice_query_service.proto\x12\ndaybook.v1\x1a\x1b\x64\x61ybook/v1/debit_memo.proto\x1a\x18\x64\x61ybook/v1/invoice.proto\x1a daybook/v1/invoice_service.proto\x1a google/protobuf/field_mask.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\"\xa4\x01\n\x11GetInvoiceRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12%\n\x04view\x18\x02 \x01(\x0e\x32\x17.daybook.v1.InvoiceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cmin_position\x18\x04 \x01(\t\"r\n\x12GetInvoiceResponse\x12$\n\x07invoice\x18\x01 \x01(\x0b\x32\x13.daybook.v1.Invoice\x12\x10\n\x08position\x18\x02 \x01(\t\x12$\n\x07lineage\x18\x03 \x01(\x0b\x32\x13.daybook.v1.Lineage\"F\n\x07Lineage\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12)\n\ndebit_memo\x18\x02 \x01(\x0b\x32\x15.daybook.v1.DebitMemo\"\xc4\x06\n\rInvoiceFilter\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12+\n\x08statuses\x18\x02 \x03(\x0e\x32\x19.daybook.v1.InvoiceStatus\x12\x39\n\x13settlement_statuses\x18\x03 \x03(\x0e\x32\x1c.daybook.v1.SettlementStatus\x12\x0f\n\x07overdue\x18\x04 \x01(\x08\x12,\n\x11invoice_date_from\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12*\n\x0finvoice_date_to\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12(\n\rdue_date_from\x18\x07 \x01(\x0b\x32\x11.google.type.Date\x12&\n\x0b\x64ue_date_to\x18\x08 \x01(\x0b\x32\x11.google.type.Date\x12+\n\x10posted_date_from\x18\t \x01(\x0b\x32\x11.google.type.Date\x12)\n\x0eposted_date_to\x18\n \x01(\x0b\x32\x11.google.type.Date\x12\x31\n\x0ereference_kind\x18\x0b \x01(\x0e\x32\x19.daybook.v1.ReferenceKind\x12\x14\n\x0creference_id\x18\x0c \x01(\t\x12\x30\n\x12total_with_tax_min\x18\r \x01(\x0b\x32\x14.google.type.Decimal\x12\x30\n\x12total_with_tax_max\x18\x0e \x01(\x0b\x32\x14.google.type.Decimal\x12\x15\n\rcurrency_code\x18\x0f \x01(\t\x12\x15\n\rsource_system\x18\x10 \x01(\t\x12\x11\n\tsource_id\x18\x11 \x01(\t\x12\x35\n\x06labels\x18\x12 \x03(\x0b\x32%.daybook.v1.InvoiceFilter.LabelsEntry\x12\x1d\n\x15purchase_order_number\x18\x13 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x14 \x01(\t\x12\x16\n\x0einvoice_number\x18\x15 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xac\x01\n\x13ListInvoicesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.daybook.v1.InvoiceFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12-\n\tread_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cmin_position\x18\x05 \x01(\t\"h\n\x14ListInvoicesResponse\x12%\n\x08invoices\x18\x01 \x03(\x0b\x32\x13.daybook.v1.Invoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\t\"{\n\x17ListInvoiceLinesRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\t\"f\n\x18ListInvoiceLinesResponse\x12\x1f\n\x05lines\x18\x01 \x03(\x0b\x32\x10.daybook.v1.Line\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\t\"\x98\x01\n\x18ListOrderInvoicesRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12-\n\tread_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cmin_position\x18\x05 \x01(\t\"m\n\x19ListOrderInvoicesResponse\x12%\n\x08invoices\x18\x01 \x03(\x0b\x32\x13.daybook.v1.Invoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\t2\xf6\x02\n\x13InvoiceQueryService\x12K\n\nGetInvoice\x12\x1d.daybook.v1.GetInvoiceRequest\x1a\x1e.daybook.v1.GetInvoiceResponse\x12Q\n\x0cListInvoices\x12\x1f.daybook.v1.ListInvoicesRequest\x1a .daybook.v1.ListInvoicesResponse\x12]\n\x10ListInvoiceLines\x12#.daybook.v1.ListInvoiceLinesRequest\x1a$.daybook.v1.ListInvoiceLinesResponse\x12`\n\x11ListOrderInvoices\x12$.daybook.v1.ListOrderInvoicesRequest\x1a%.daybook.v1.ListOrderInvoicesResponseBN\n\rio.daybook.v1B\x18InvoiceQueryServiceProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&daybook/v1/invoice_query_service.proto\x12\ndaybook.v1\x1a\x1c\x64\x61ybook/v1/credit_memo.proto\x1a\x1b\x64\x61ybook/v1/debit_memo.proto\x1a\x18\x64\x61ybook/v1/invoice.proto\x1a daybook/v1/invoice_service.proto\x1a google/protobuf/field_mask.proto\x1a\x16google/type/date.proto\x1a\x19google/type/decimal.proto\x1a\x17google/type/money.proto\"\xa4\x01\n\x11GetInvoiceRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12%\n\x04view\x18\x02 \x01(\x0e\x32\x17.daybook.v1.InvoiceView\x12-\n\tread_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cmin_position\x18\x04 \x01(\t\"r\n\x12GetInvoiceResponse\x12$\n\x07invoice\x18\x01 \x01(\x0b\x32\x13.daybook.v1.Invoice\x12\x10\n\x08position\x18\x02 \x01(\t\x12$\n\x07lineage\x18\x03 \x01(\x0b\x32\x13.daybook.v1.Lineage\"t\n\x07Lineage\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12)\n\ndebit_memo\x18\x02 \x01(\x0b\x32\x15.daybook.v1.DebitMemo\x12,\n\x0c\x63redit_memos\x18\x03 \x03(\x0b\x32\x16.daybook.v1.CreditMemo\"\xc4\x06\n\rInvoiceFilter\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12+\n\x08statuses\x18\x02 \x03(\x0e\x32\x19.daybook.v1.InvoiceStatus\x12\x39\n\x13settlement_statuses\x18\x03 \x03(\x0e\x32\x1c.daybook.v1.SettlementStatus\x12\x0f\n\x07overdue\x18\x04 \x01(\x08\x12,\n\x11invoice_date_from\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12*\n\x0finvoice_date_to\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12(\n\rdue_date_from\x18\x07 \x01(\x0b\x32\x11.google.type.Date\x12&\n\x0b\x64ue_date_to\x18\x08 \x01(\x0b\x32\x11.google.type.Date\x12+\n\x10posted_date_from\x18\t \x01(\x0b\x32\x11.google.type.Date\x12)\n\x0eposted_date_to\x18\n \x01(\x0b\x32\x11.google.type.Date\x12\x31\n\x0ereference_kind\x18\x0b \x01(\x0e\x32\x19.daybook.v1.ReferenceKind\x12\x14\n\x0creference_id\x18\x0c \x01(\t\x12\x30\n\x12total_with_tax_min\x18\r \x01(\x0b\x32\x14.google.type.Decimal\x12\x30\n\x12total_with_tax_max\x18\x0e \x01(\x0b\x32\x14.google.type.Decimal\x12\x15\n\rcurrency_code\x18\x0f \x01(\t\x12\x15\n\rsource_system\x18\x10 \x01(\t\x12\x11\n\tsource_id\x18\x11 \x01(\t\x12\x35\n\x06labels\x18\x12 \x03(\x0b\x32%.daybook.v1.InvoiceFilter.LabelsEntry\x12\x1d\n\x15purchase_order_number\x18\x13 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x14 \x01(\t\x12\x16\n\x0einvoice_number\x18\x15 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xac\x01\n\x13ListInvoicesRequest\x12)\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x19.daybook.v1.InvoiceFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12-\n\tread_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cmin_position\x18\x05 \x01(\t\"h\n\x14ListInvoicesResponse\x12%\n\x08invoices\x18\x01 \x03(\x0b\x32\x13.daybook.v1.Invoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\t\"{\n\x17ListInvoiceLinesRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\t\"f\n\x18ListInvoiceLinesResponse\x12\x1f\n\x05lines\x18\x01 \x03(\x0b\x32\x10.daybook.v1.Line\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\t\"\x98\x01\n\x18ListOrderInvoicesRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12-\n\tread_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x14\n\x0cmin_position\x18\x05 \x01(\t\"m\n\x19ListOrderInvoicesResponse\x12%\n\x08invoices\x18\x01 \x03(\x0b\x32\x13.daybook.v1.Invoice\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\t\"h\n\x11ReceivablesFilter\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x15\n\rcurrency_code\x18\x02 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x03 \x01(\t\x12\x0f\n\x07overdue\x18\x04 \x01(\x08\"\x84\x01\n\x16ListReceivablesRequest\x12-\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1d.daybook.v1.ReceivablesFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\t\"\xad\x02\n\nReceivable\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x15\n\rcurrency_code\x18\x02 \x01(\t\x12\x15\n\ropen_invoices\x18\x03 \x01(\x05\x12#\n\x07\x62\x61lance\x18\x04 \x01(\x0b\x32\x12.google.type.Money\x12\x18\n\x10overdue_invoices\x18\x05 \x01(\x05\x12#\n\x07overdue\x18\x06 \x01(\x0b\x32\x12.google.type.Money\x12*\n\x0foldest_due_date\x18\x07 \x01(\x0b\x32\x11.google.type.Date\x12,\n\x10unapplied_credit\x18\x08 \x01(\x0b\x32\x12.google.type.Money\x12\x1f\n\x03net\x18\t \x01(\x0b\x32\x12.google.type.Money\"q\n\x17ListReceivablesResponse\x12+\n\x0breceivables\x18\x01 \x03(\x0b\x32\x16.daybook.v1.Receivable\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\t2\xd2\x03\n\x13InvoiceQueryService\x12K\n\nGetInvoice\x12\x1d.daybook.v1.GetInvoiceRequest\x1a\x1e.daybook.v1.GetInvoiceResponse\x12Q\n\x0cListInvoices\x12\x1f.daybook.v1.ListInvoicesRequest\x1a .daybook.v1.ListInvoicesResponse\x12]\n\x10ListInvoiceLines\x12#.daybook.v1.ListInvoiceLinesRequest\x1a$.daybook.v1.ListInvoiceLinesResponse\x12`\n\x11ListOrderInvoices\x12$.daybook.v1.ListOrderInvoicesRequest\x1a%.daybook.v1.ListOrderInvoicesResponse\x12Z\n\x0fListReceivables\x12\".daybook.v1.ListReceivablesRequest\x1a#.daybook.v1.ListReceivablesResponseBN\n\rio.daybook.v1B\x18InvoiceQueryServiceProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,28 +42,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\rio.daybook.v1B\030InvoiceQueryServiceProtoP\001Z\024daybook/v1;daybookv1\252\002\nDaybook.V1'
   _globals['_INVOICEFILTER_LABELSENTRY']._loaded_options = None
   _globals['_INVOICEFILTER_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_GETINVOICEREQUEST']._serialized_start=229
-  _globals['_GETINVOICEREQUEST']._serialized_end=393
-  _globals['_GETINVOICERESPONSE']._serialized_start=395
-  _globals['_GETINVOICERESPONSE']._serialized_end=509
-  _globals['_LINEAGE']._serialized_start=511
-  _globals['_LINEAGE']._serialized_end=581
-  _globals['_INVOICEFILTER']._serialized_start=584
-  _globals['_INVOICEFILTER']._serialized_end=1420
-  _globals['_INVOICEFILTER_LABELSENTRY']._serialized_start=1375
-  _globals['_INVOICEFILTER_LABELSENTRY']._serialized_end=1420
-  _globals['_LISTINVOICESREQUEST']._serialized_start=1423
-  _globals['_LISTINVOICESREQUEST']._serialized_end=1595
-  _globals['_LISTINVOICESRESPONSE']._serialized_start=1597
-  _globals['_LISTINVOICESRESPONSE']._serialized_end=1701
-  _globals['_LISTINVOICELINESREQUEST']._serialized_start=1703
-  _globals['_LISTINVOICELINESREQUEST']._serialized_end=1826
-  _globals['_LISTINVOICELINESRESPONSE']._serialized_start=1828
-  _globals['_LISTINVOICELINESRESPONSE']._serialized_end=1930
-  _globals['_LISTORDERINVOICESREQUEST']._serialized_start=1933
-  _globals['_LISTORDERINVOICESREQUEST']._serialized_end=2085
-  _globals['_LISTORDERINVOICESRESPONSE']._serialized_start=2087
-  _globals['_LISTORDERINVOICESRESPONSE']._serialized_end=2196
-  _globals['_INVOICEQUERYSERVICE']._serialized_start=2199
-  _globals['_INVOICEQUERYSERVICE']._serialized_end=2573
+  _globals['_GETINVOICEREQUEST']._serialized_start=284
+  _globals['_GETINVOICEREQUEST']._serialized_end=448
+  _globals['_GETINVOICERESPONSE']._serialized_start=450
+  _globals['_GETINVOICERESPONSE']._serialized_end=564
+  _globals['_LINEAGE']._serialized_start=566
+  _globals['_LINEAGE']._serialized_end=682
+  _globals['_INVOICEFILTER']._serialized_start=685
+  _globals['_INVOICEFILTER']._serialized_end=1521
+  _globals['_INVOICEFILTER_LABELSENTRY']._serialized_start=1476
+  _globals['_INVOICEFILTER_LABELSENTRY']._serialized_end=1521
+  _globals['_LISTINVOICESREQUEST']._serialized_start=1524
+  _globals['_LISTINVOICESREQUEST']._serialized_end=1696
+  _globals['_LISTINVOICESRESPONSE']._serialized_start=1698
+  _globals['_LISTINVOICESRESPONSE']._serialized_end=1802
+  _globals['_LISTINVOICELINESREQUEST']._serialized_start=1804
+  _globals['_LISTINVOICELINESREQUEST']._serialized_end=1927
+  _globals['_LISTINVOICELINESRESPONSE']._serialized_start=1929
+  _globals['_LISTINVOICELINESRESPONSE']._serialized_end=2031
+  _globals['_LISTORDERINVOICESREQUEST']._serialized_start=2034
+  _globals['_LISTORDERINVOICESREQUEST']._serialized_end=2186
+  _globals['_LISTORDERINVOICESRESPONSE']._serialized_start=2188
+  _globals['_LISTORDERINVOICESRESPONSE']._serialized_end=2297
+  _globals['_RECEIVABLESFILTER']._serialized_start=2299
+  _globals['_RECEIVABLESFILTER']._serialized_end=2403
+  _globals['_LISTRECEIVABLESREQUEST']._serialized_start=2406
+  _globals['_LISTRECEIVABLESREQUEST']._serialized_end=2538
+  _globals['_RECEIVABLE']._serialized_start=2541
+  _globals['_RECEIVABLE']._serialized_end=2842
+  _globals['_LISTRECEIVABLESRESPONSE']._serialized_start=2844
+  _globals['_LISTRECEIVABLESRESPONSE']._serialized_end=2957
+  _globals['_INVOICEQUERYSERVICE']._serialized_start=2960
+  _globals['_INVOICEQUERYSERVICE']._serialized_end=3426
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from daybook.v1 import credit_memo_pb2 as _credit_memo_pb2
 from daybook.v1 import debit_memo_pb2 as _debit_memo_pb2
 from daybook.v1 import invoice_pb2 as _invoice_pb2
 from daybook.v1 import invoice_service_pb2 as _invoice_service_pb2
@@ -13,6 +14,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.type import date_pb2 as _date_pb2
 from google.type import decimal_pb2 as _decimal_pb2
+from google.type import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -104,21 +106,27 @@ class Lineage(_message.Message):
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
     DEBIT_MEMO_FIELD_NUMBER: _builtins.int
+    CREDIT_MEMOS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order that the invoice refers to, or that its debit memo names."""
     @_builtins.property
     def debit_memo(self) -> _debit_memo_pb2.DebitMemo:
         """The debit memo that the invoice was made from, without its lines and address groups."""
 
+    @_builtins.property
+    def credit_memos(self) -> _containers.RepeatedCompositeFieldContainer[_credit_memo_pb2.CreditMemo]:
+        """The credit memos that were made of the invoice, oldest first, at most 100, without their lines."""
+
     def __init__(
         self,
         *,
         order_id: _builtins.str = ...,
         debit_memo: _debit_memo_pb2.DebitMemo | None = ...,
+        credit_memos: _abc.Iterable[_credit_memo_pb2.CreditMemo] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["debit_memo", b"debit_memo"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["debit_memo", b"debit_memo", "order_id", b"order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_memos", b"credit_memos", "debit_memo", b"debit_memo", "order_id", b"order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -481,3 +489,169 @@ class ListOrderInvoicesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListOrderInvoicesResponse: _TypeAlias = ListOrderInvoicesResponse  # noqa: Y015
+
+@_typing.final
+class ReceivablesFilter(_message.Message):
+    """Conditions on receivables. What is not set does not matter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    currency_code: _builtins.str
+    """ISO 4217 code."""
+    legal_entity_id: _builtins.str
+    """Who is owed; only what is owed to this legal entity, and its credit."""
+    overdue: _builtins.bool
+    """Something is overdue."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        legal_entity_id: _builtins.str = ...,
+        overdue: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "currency_code", b"currency_code", "legal_entity_id", b"legal_entity_id", "overdue", b"overdue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceivablesFilter: _TypeAlias = ReceivablesFilter  # noqa: Y015
+
+@_typing.final
+class ListReceivablesRequest(_message.Message):
+    """Request of ListReceivables."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MIN_POSITION_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many: 1 to 500; 50 when zero."""
+    page_token: _builtins.str
+    """From the page before."""
+    min_position: _builtins.str
+    """Answer not before the read model has seen this position."""
+    @_builtins.property
+    def filter(self) -> Global___ReceivablesFilter:
+        """Which receivables."""
+
+    def __init__(
+        self,
+        *,
+        filter: Global___ReceivablesFilter | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        min_position: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "min_position", b"min_position", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReceivablesRequest: _TypeAlias = ListReceivablesRequest  # noqa: Y015
+
+@_typing.final
+class Receivable(_message.Message):
+    """What one account owes in one currency, and what credit it has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    OPEN_INVOICES_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    OVERDUE_INVOICES_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    OLDEST_DUE_DATE_FIELD_NUMBER: _builtins.int
+    UNAPPLIED_CREDIT_FIELD_NUMBER: _builtins.int
+    NET_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    currency_code: _builtins.str
+    """ISO 4217 code; every amount here is in it."""
+    open_invoices: _builtins.int
+    """How many posted invoices have a balance, negative ones included."""
+    overdue_invoices: _builtins.int
+    """How many of them owe something and were due before today in their legal entity's time zone."""
+    @_builtins.property
+    def balance(self) -> _money_pb2.Money:
+        """Sum of their balances."""
+
+    @_builtins.property
+    def overdue(self) -> _money_pb2.Money:
+        """Sum of what those owe."""
+
+    @_builtins.property
+    def oldest_due_date(self) -> _date_pb2.Date:
+        """The earliest due date of those that owe something; not set where none does."""
+
+    @_builtins.property
+    def unapplied_credit(self) -> _money_pb2.Money:
+        """What is left of credit memos."""
+
+    @_builtins.property
+    def net(self) -> _money_pb2.Money:
+        """`balance` less `unapplied_credit`."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        currency_code: _builtins.str = ...,
+        open_invoices: _builtins.int = ...,
+        balance: _money_pb2.Money | None = ...,
+        overdue_invoices: _builtins.int = ...,
+        overdue: _money_pb2.Money | None = ...,
+        oldest_due_date: _date_pb2.Date | None = ...,
+        unapplied_credit: _money_pb2.Money | None = ...,
+        net: _money_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "net", b"net", "oldest_due_date", b"oldest_due_date", "overdue", b"overdue", "unapplied_credit", b"unapplied_credit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "balance", b"balance", "currency_code", b"currency_code", "net", b"net", "oldest_due_date", b"oldest_due_date", "open_invoices", b"open_invoices", "overdue", b"overdue", "overdue_invoices", b"overdue_invoices", "unapplied_credit", b"unapplied_credit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Receivable: _TypeAlias = Receivable  # noqa: Y015
+
+@_typing.final
+class ListReceivablesResponse(_message.Message):
+    """Answer of ListReceivables."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIVABLES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Asks for the next page; empty when this is the last."""
+    position: _builtins.str
+    """The position that the read model has seen."""
+    @_builtins.property
+    def receivables(self) -> _containers.RepeatedCompositeFieldContainer[Global___Receivable]:
+        """By account, then by currency."""
+
+    def __init__(
+        self,
+        *,
+        receivables: _abc.Iterable[Global___Receivable] | None = ...,
+        next_page_token: _builtins.str = ...,
+        position: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "position", b"position", "receivables", b"receivables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReceivablesResponse: _TypeAlias = ListReceivablesResponse  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class InvoiceQueryServiceStub(object):
-    """Reads invoices from the read models `invoices` and `invoices-by-order`.
+    """Reads invoices from the read models `invoices` and `invoices-by-order`, and what is owed from `receivables`.
 
     `min_position`, from any write's answer, makes a query wait within its deadline until its read model
     has seen that write; DEADLINE_EXCEEDED with reason `NOT_CAUGHT_UP` when it has not by then, and
@@ -64,10 +64,15 @@ class InvoiceQueryServiceStub(object):
                 request_serializer=daybook_dot_v1_dot_invoice__query__service__pb2.ListOrderInvoicesRequest.SerializeToString,
                 response_deserializer=daybook_dot_v1_dot_invoice__query__service__pb2.ListOrderInvoicesResponse.FromString,
                 _registered_method=True)
+        self.ListReceivables = channel.unary_unary(
+                '/daybook.v1.InvoiceQueryService/ListReceivables',
+                request_serializer=daybook_dot_v1_dot_invoice__query__service__pb2.ListReceivablesRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__query__service__pb2.ListReceivablesResponse.FromString,
+                _registered_method=True)
 
 
 class InvoiceQueryServiceServicer(object):
-    """Reads invoices from the read models `invoices` and `invoices-by-order`.
+    """Reads invoices from the read models `invoices` and `invoices-by-order`, and what is owed from `receivables`.
 
     `min_position`, from any write's answer, makes a query wait within its deadline until its read model
     has seen that write; DEADLINE_EXCEEDED with reason `NOT_CAUGHT_UP` when it has not by then, and
@@ -112,6 +117,14 @@ class InvoiceQueryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReceivables(self, request, context):
+        """What each account owes, and has as credit, in each currency, as the book stands now: by account, then by
+        currency. An account that owes nothing and has nothing does not appear.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InvoiceQueryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -135,6 +148,11 @@ def add_InvoiceQueryServiceServicer_to_server(servicer, server):
                     request_deserializer=daybook_dot_v1_dot_invoice__query__service__pb2.ListOrderInvoicesRequest.FromString,
                     response_serializer=daybook_dot_v1_dot_invoice__query__service__pb2.ListOrderInvoicesResponse.SerializeToString,
             ),
+            'ListReceivables': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReceivables,
+                    request_deserializer=daybook_dot_v1_dot_invoice__query__service__pb2.ListReceivablesRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__query__service__pb2.ListReceivablesResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'daybook.v1.InvoiceQueryService', rpc_method_handlers)
@@ -144,7 +162,7 @@ def add_InvoiceQueryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InvoiceQueryService(object):
-    """Reads invoices from the read models `invoices` and `invoices-by-order`.
+    """Reads invoices from the read models `invoices` and `invoices-by-order`, and what is owed from `receivables`.
 
     `min_position`, from any write's answer, makes a query wait within its deadline until its read model
     has seen that write; DEADLINE_EXCEEDED with reason `NOT_CAUGHT_UP` when it has not by then, and
@@ -254,6 +272,33 @@ class InvoiceQueryService(object):
             '/daybook.v1.InvoiceQueryService/ListOrderInvoices',
             daybook_dot_v1_dot_invoice__query__service__pb2.ListOrderInvoicesRequest.SerializeToString,
             daybook_dot_v1_dot_invoice__query__service__pb2.ListOrderInvoicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReceivables(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.InvoiceQueryService/ListReceivables',
+            daybook_dot_v1_dot_invoice__query__service__pb2.ListReceivablesRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__query__service__pb2.ListReceivablesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InvoiceQueryServiceStub:
-    """Reads invoices from the read models `invoices` and `invoices-by-order`.
+    """Reads invoices from the read models `invoices` and `invoices-by-order`, and what is owed from `receivables`.
 
     `min_position`, from any write's answer, makes a query wait within its deadline until its read model
     has seen that write; DEADLINE_EXCEEDED with reason `NOT_CAUGHT_UP` when it has not by then, and
@@ -59,10 +59,14 @@ class InvoiceQueryServiceStub:
     """Every invoice of an order: those whose reference is the order and those with a line that names it,
     each once, whatever its status. An order that no invoice names has none: orders are not looked up.
     """
+    ListReceivables: _grpc.UnaryUnaryMultiCallable[_invoice_query_service_pb2.ListReceivablesRequest, _invoice_query_service_pb2.ListReceivablesResponse]
+    """What each account owes, and has as credit, in each currency, as the book stands now: by account, then by
+    currency. An account that owes nothing and has nothing does not appear.
+    """
 
 @_typing.type_check_only
 class InvoiceQueryServiceAsyncStub(InvoiceQueryServiceStub):
-    """Reads invoices from the read models `invoices` and `invoices-by-order`.
+    """Reads invoices from the read models `invoices` and `invoices-by-order`, and what is owed from `receivables`.
 
     `min_position`, from any write's answer, makes a query wait within its deadline until its read model
     has seen that write; DEADLINE_EXCEEDED with reason `NOT_CAUGHT_UP` when it has not by then, and
@@ -91,9 +95,13 @@ class InvoiceQueryServiceAsyncStub(InvoiceQueryServiceStub):
     """Every invoice of an order: those whose reference is the order and those with a line that names it,
     each once, whatever its status. An order that no invoice names has none: orders are not looked up.
     """
+    ListReceivables: _aio.UnaryUnaryMultiCallable[_invoice_query_service_pb2.ListReceivablesRequest, _invoice_query_service_pb2.ListReceivablesResponse]  # type: ignore[assignment]
+    """What each account owes, and has as credit, in each currency, as the book stands now: by account, then by
+    currency. An account that owes nothing and has nothing does not appear.
+    """
 
 class InvoiceQueryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads invoices from the read models `invoices` and `invoices-by-order`.
+    """Reads invoices from the read models `invoices` and `invoices-by-order`, and what is owed from `receivables`.
 
     `min_position`, from any write's answer, makes a query wait within its deadline until its read model
     has seen that write; DEADLINE_EXCEEDED with reason `NOT_CAUGHT_UP` when it has not by then, and
@@ -143,6 +151,16 @@ class InvoiceQueryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_invoice_query_service_pb2.ListOrderInvoicesResponse, _abc.Awaitable[_invoice_query_service_pb2.ListOrderInvoicesResponse]]:
         """Every invoice of an order: those whose reference is the order and those with a line that names it,
         each once, whatever its status. An order that no invoice names has none: orders are not looked up.
+        """
+
+    @_abc_1.abstractmethod
+    def ListReceivables(
+        self,
+        request: _invoice_query_service_pb2.ListReceivablesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_query_service_pb2.ListReceivablesResponse, _abc.Awaitable[_invoice_query_service_pb2.ListReceivablesResponse]]:
+        """What each account owes, and has as credit, in each currency, as the book stands now: by account, then by
+        currency. An account that owes nothing and has nothing does not appear.
         """
 
 def add_InvoiceQueryServiceServicer_to_server(servicer: InvoiceQueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

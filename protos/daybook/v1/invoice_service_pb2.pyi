@@ -14,6 +14,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import date_pb2 as _date_pb2
+from google.type import money_pb2 as _money_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -848,3 +849,409 @@ class ListTaxInteractionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListTaxInteractionsResponse: _TypeAlias = ListTaxInteractionsResponse  # noqa: Y015
+
+@_typing.final
+class VoidInvoiceRequest(_message.Message):
+    """Request of VoidInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, for the history; at most 255 characters."""
+    correlation_id: _builtins.str
+    """Ties this call to what it belongs to, for the history; at most 255 characters."""
+    @_builtins.property
+    def key(self) -> Global___InvoiceKey:
+        """Which invoice. Required."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___InvoiceKey | None = ...,
+        reason: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "key", b"key", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidInvoiceRequest: _TypeAlias = VoidInvoiceRequest  # noqa: Y015
+
+@_typing.final
+class VoidInvoiceResponse(_message.Message):
+    """Answer of VoidInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    INVOICE_FIELD_NUMBER: _builtins.int
+    CREDIT_MEMO_ID_FIELD_NUMBER: _builtins.int
+    position: _builtins.str
+    """The position of what was written, or of the newest event where nothing had to change."""
+    replayed: _builtins.bool
+    """Whether nothing had to change."""
+    credit_memo_id: _builtins.str
+    """The credit memo."""
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as it stands now, in the basic view with its settlement."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+        invoice: _invoice_pb2.Invoice | None = ...,
+        credit_memo_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_memo_id", b"credit_memo_id", "invoice", b"invoice", "position", b"position", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidInvoiceResponse: _TypeAlias = VoidInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class ConvertNegativeLinesRequest(_message.Message):
+    """Request of ConvertNegativeLines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    LINE_NUMBERS_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The caller's key for this change, at most 255 characters: a request heard twice changes nothing."""
+    reason: _builtins.str
+    """Why, for the history; at most 255 characters."""
+    correlation_id: _builtins.str
+    """Ties this call to what it belongs to, for the history; at most 255 characters."""
+    @_builtins.property
+    def key(self) -> Global___InvoiceKey:
+        """Which invoice. Required."""
+
+    @_builtins.property
+    def line_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The lines, by their numbers, at most 20,000; all that can be converted when empty."""
+
+    @_builtins.property
+    def effective_date(self) -> _date_pb2.Date:
+        """The day that it counts for, not after today where the legal entity is; today when not set."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___InvoiceKey | None = ...,
+        line_numbers: _abc.Iterable[_builtins.int] | None = ...,
+        effective_date: _date_pb2.Date | None = ...,
+        request_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_date", b"effective_date", "key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "effective_date", b"effective_date", "key", b"key", "line_numbers", b"line_numbers", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConvertNegativeLinesRequest: _TypeAlias = ConvertNegativeLinesRequest  # noqa: Y015
+
+@_typing.final
+class ConvertNegativeLinesResponse(_message.Message):
+    """Answer of ConvertNegativeLines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    INVOICE_FIELD_NUMBER: _builtins.int
+    CREDIT_MEMO_ID_FIELD_NUMBER: _builtins.int
+    position: _builtins.str
+    """The position of what was written, or of the newest event where nothing had to change."""
+    replayed: _builtins.bool
+    """Whether nothing had to change."""
+    credit_memo_id: _builtins.str
+    """The credit memo."""
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as it stands now, in the basic view with its settlement."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+        invoice: _invoice_pb2.Invoice | None = ...,
+        credit_memo_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_memo_id", b"credit_memo_id", "invoice", b"invoice", "position", b"position", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConvertNegativeLinesResponse: _TypeAlias = ConvertNegativeLinesResponse  # noqa: Y015
+
+@_typing.final
+class WriteOffInvoiceRequest(_message.Message):
+    """Request of WriteOffInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    REASON_CODE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    reason_code: _builtins.str
+    """Why, a code of the caller's own, at most 255 characters. Required."""
+    request_id: _builtins.str
+    """The caller's key for this change, at most 255 characters: a request heard twice changes nothing."""
+    reason: _builtins.str
+    """Why, for the history; at most 255 characters."""
+    correlation_id: _builtins.str
+    """Ties this call to what it belongs to, for the history; at most 255 characters."""
+    @_builtins.property
+    def key(self) -> Global___InvoiceKey:
+        """Which invoice. Required."""
+
+    @_builtins.property
+    def effective_date(self) -> _date_pb2.Date:
+        """The day that it counts for, not after today where the legal entity is; today when not set."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___InvoiceKey | None = ...,
+        reason_code: _builtins.str = ...,
+        effective_date: _date_pb2.Date | None = ...,
+        request_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_date", b"effective_date", "key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "effective_date", b"effective_date", "key", b"key", "reason", b"reason", "reason_code", b"reason_code", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteOffInvoiceRequest: _TypeAlias = WriteOffInvoiceRequest  # noqa: Y015
+
+@_typing.final
+class WriteOffInvoiceResponse(_message.Message):
+    """Answer of WriteOffInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    INVOICE_FIELD_NUMBER: _builtins.int
+    CREDIT_MEMO_ID_FIELD_NUMBER: _builtins.int
+    position: _builtins.str
+    """The position of what was written, or of the newest event where nothing had to change."""
+    replayed: _builtins.bool
+    """Whether nothing had to change."""
+    credit_memo_id: _builtins.str
+    """The credit memo."""
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as it stands now, in the basic view with its settlement."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+        invoice: _invoice_pb2.Invoice | None = ...,
+        credit_memo_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credit_memo_id", b"credit_memo_id", "invoice", b"invoice", "position", b"position", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteOffInvoiceResponse: _TypeAlias = WriteOffInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class RecordPaymentRequest(_message.Message):
+    """Request of RecordPayment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    reference: _builtins.str
+    """What the payment is called where it came in; at most 255 characters."""
+    request_id: _builtins.str
+    """The caller's key for this change, at most 255 characters: a request heard twice changes nothing. Required."""
+    reason: _builtins.str
+    """Why, for the history; at most 255 characters."""
+    correlation_id: _builtins.str
+    """Ties this call to what it belongs to, for the history; at most 255 characters."""
+    @_builtins.property
+    def key(self) -> Global___InvoiceKey:
+        """Which invoice. Required."""
+
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """How much, more than zero, in the invoice's currency. Required."""
+
+    @_builtins.property
+    def effective_date(self) -> _date_pb2.Date:
+        """The day that it counts for, not after today where the legal entity is; today when not set."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___InvoiceKey | None = ...,
+        amount: _money_pb2.Money | None = ...,
+        effective_date: _date_pb2.Date | None = ...,
+        reference: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "effective_date", b"effective_date", "key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "correlation_id", b"correlation_id", "effective_date", b"effective_date", "key", b"key", "reason", b"reason", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPaymentRequest: _TypeAlias = RecordPaymentRequest  # noqa: Y015
+
+@_typing.final
+class RecordPaymentResponse(_message.Message):
+    """Answer of RecordPayment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    INVOICE_FIELD_NUMBER: _builtins.int
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    position: _builtins.str
+    """The position of what was written, or of the newest event where nothing had to change."""
+    replayed: _builtins.bool
+    """Whether nothing had to change."""
+    payment_id: _builtins.str
+    """The payment."""
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as it stands now, in the basic view with its settlement."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+        invoice: _invoice_pb2.Invoice | None = ...,
+        payment_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "payment_id", b"payment_id", "position", b"position", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPaymentResponse: _TypeAlias = RecordPaymentResponse  # noqa: Y015
+
+@_typing.final
+class ReversePaymentRequest(_message.Message):
+    """Request of ReversePayment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """Which of its payments, a UUID. Required."""
+    request_id: _builtins.str
+    """The caller's key for this change, at most 255 characters: a request heard twice changes nothing. Required."""
+    reason: _builtins.str
+    """Why, for the history; at most 255 characters."""
+    correlation_id: _builtins.str
+    """Ties this call to what it belongs to, for the history; at most 255 characters."""
+    @_builtins.property
+    def key(self) -> Global___InvoiceKey:
+        """Which invoice. Required."""
+
+    @_builtins.property
+    def amount(self) -> _money_pb2.Money:
+        """How much, more than zero, in the invoice's currency; all that is left of the payment when not set."""
+
+    @_builtins.property
+    def effective_date(self) -> _date_pb2.Date:
+        """The day that it counts for, not after today where the legal entity is; today when not set."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___InvoiceKey | None = ...,
+        payment_id: _builtins.str = ...,
+        amount: _money_pb2.Money | None = ...,
+        effective_date: _date_pb2.Date | None = ...,
+        request_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "effective_date", b"effective_date", "key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "correlation_id", b"correlation_id", "effective_date", b"effective_date", "key", b"key", "payment_id", b"payment_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReversePaymentRequest: _TypeAlias = ReversePaymentRequest  # noqa: Y015
+
+@_typing.final
+class ReversePaymentResponse(_message.Message):
+    """Answer of ReversePayment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    INVOICE_FIELD_NUMBER: _builtins.int
+    position: _builtins.str
+    """The position of what was written, or of the newest event where nothing had to change."""
+    replayed: _builtins.bool
+    """Whether nothing had to change."""
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as it stands now, in the basic view with its settlement."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+        invoice: _invoice_pb2.Invoice | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invoice", b"invoice", "position", b"position", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReversePaymentResponse: _TypeAlias = ReversePaymentResponse  # noqa: Y015

@@ -72,6 +72,31 @@ class InvoiceServiceStub(object):
                 request_serializer=daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsRequest.SerializeToString,
                 response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsResponse.FromString,
                 _registered_method=True)
+        self.VoidInvoice = channel.unary_unary(
+                '/daybook.v1.InvoiceService/VoidInvoice',
+                request_serializer=daybook_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.FromString,
+                _registered_method=True)
+        self.ConvertNegativeLines = channel.unary_unary(
+                '/daybook.v1.InvoiceService/ConvertNegativeLines',
+                request_serializer=daybook_dot_v1_dot_invoice__service__pb2.ConvertNegativeLinesRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.ConvertNegativeLinesResponse.FromString,
+                _registered_method=True)
+        self.WriteOffInvoice = channel.unary_unary(
+                '/daybook.v1.InvoiceService/WriteOffInvoice',
+                request_serializer=daybook_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceResponse.FromString,
+                _registered_method=True)
+        self.RecordPayment = channel.unary_unary(
+                '/daybook.v1.InvoiceService/RecordPayment',
+                request_serializer=daybook_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.FromString,
+                _registered_method=True)
+        self.ReversePayment = channel.unary_unary(
+                '/daybook.v1.InvoiceService/ReversePayment',
+                request_serializer=daybook_dot_v1_dot_invoice__service__pb2.ReversePaymentRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.ReversePaymentResponse.FromString,
+                _registered_method=True)
 
 
 class InvoiceServiceServicer(object):
@@ -143,6 +168,59 @@ class InvoiceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VoidInvoice(self, request, context):
+        """Takes a posted invoice back that neither payments nor credits have touched: a credit memo mirrors its lines
+        with their taxes and is applied in full, so that nothing is owed. The invoice keeps its number for ever.
+        Voiding a voided invoice changes nothing.
+
+        NOT_FOUND; FAILED_PRECONDITION unless posted, while payments or credits stand, once written off or
+        converted, and while today is in a closed period.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConvertNegativeLines(self, request, context):
+        """Makes a credit memo of negative lines, free to be applied: the balance rises by what they came to.
+
+        NOT_FOUND; INVALID_ARGUMENT with every finding; FAILED_PRECONDITION unless posted, while payments or
+        credits stand, for a line that is not negative or converted already, or into a closed period.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WriteOffInvoice(self, request, context):
+        """Gives up what is open on a posted invoice: a credit memo closes it, for good.
+
+        NOT_FOUND; INVALID_ARGUMENT with every finding; FAILED_PRECONDITION unless posted and something is owed, or
+        into a closed period.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordPayment(self, request, context):
+        """Records that somebody paid an invoice, in full or in part.
+
+        NOT_FOUND; INVALID_ARGUMENT with every finding; ALREADY_EXISTS where the request id stands for something
+        else; FAILED_PRECONDITION unless posted, for more than the balance, in another currency, or into a closed
+        period.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReversePayment(self, request, context):
+        """Takes a payment back, in full or in part: the invoice owes it again.
+
+        NOT_FOUND; INVALID_ARGUMENT with every finding; ALREADY_EXISTS where the request id stands for something
+        else; FAILED_PRECONDITION for more than is left of the payment, or into a closed period.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InvoiceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -175,6 +253,31 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.ListTaxInteractions,
                     request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsRequest.FromString,
                     response_serializer=daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsResponse.SerializeToString,
+            ),
+            'VoidInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidInvoice,
+                    request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.SerializeToString,
+            ),
+            'ConvertNegativeLines': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConvertNegativeLines,
+                    request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.ConvertNegativeLinesRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__service__pb2.ConvertNegativeLinesResponse.SerializeToString,
+            ),
+            'WriteOffInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.WriteOffInvoice,
+                    request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceResponse.SerializeToString,
+            ),
+            'RecordPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPayment,
+                    request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.SerializeToString,
+            ),
+            'ReversePayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReversePayment,
+                    request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.ReversePaymentRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__service__pb2.ReversePaymentResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -347,6 +450,141 @@ class InvoiceService(object):
             '/daybook.v1.InvoiceService/ListTaxInteractions',
             daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsRequest.SerializeToString,
             daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.InvoiceService/VoidInvoice',
+            daybook_dot_v1_dot_invoice__service__pb2.VoidInvoiceRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__service__pb2.VoidInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConvertNegativeLines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.InvoiceService/ConvertNegativeLines',
+            daybook_dot_v1_dot_invoice__service__pb2.ConvertNegativeLinesRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__service__pb2.ConvertNegativeLinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WriteOffInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.InvoiceService/WriteOffInvoice',
+            daybook_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__service__pb2.WriteOffInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.InvoiceService/RecordPayment',
+            daybook_dot_v1_dot_invoice__service__pb2.RecordPaymentRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__service__pb2.RecordPaymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReversePayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.InvoiceService/ReversePayment',
+            daybook_dot_v1_dot_invoice__service__pb2.ReversePaymentRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__service__pb2.ReversePaymentResponse.FromString,
             options,
             channel_credentials,
             insecure,

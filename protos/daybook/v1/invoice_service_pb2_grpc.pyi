@@ -75,6 +75,39 @@ class InvoiceServiceStub:
 
     NOT_FOUND.
     """
+    VoidInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]
+    """Takes a posted invoice back that neither payments nor credits have touched: a credit memo mirrors its lines
+    with their taxes and is applied in full, so that nothing is owed. The invoice keeps its number for ever.
+    Voiding a voided invoice changes nothing.
+
+    NOT_FOUND; FAILED_PRECONDITION unless posted, while payments or credits stand, once written off or
+    converted, and while today is in a closed period.
+    """
+    ConvertNegativeLines: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ConvertNegativeLinesRequest, _invoice_service_pb2.ConvertNegativeLinesResponse]
+    """Makes a credit memo of negative lines, free to be applied: the balance rises by what they came to.
+
+    NOT_FOUND; INVALID_ARGUMENT with every finding; FAILED_PRECONDITION unless posted, while payments or
+    credits stand, for a line that is not negative or converted already, or into a closed period.
+    """
+    WriteOffInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.WriteOffInvoiceRequest, _invoice_service_pb2.WriteOffInvoiceResponse]
+    """Gives up what is open on a posted invoice: a credit memo closes it, for good.
+
+    NOT_FOUND; INVALID_ARGUMENT with every finding; FAILED_PRECONDITION unless posted and something is owed, or
+    into a closed period.
+    """
+    RecordPayment: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]
+    """Records that somebody paid an invoice, in full or in part.
+
+    NOT_FOUND; INVALID_ARGUMENT with every finding; ALREADY_EXISTS where the request id stands for something
+    else; FAILED_PRECONDITION unless posted, for more than the balance, in another currency, or into a closed
+    period.
+    """
+    ReversePayment: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ReversePaymentRequest, _invoice_service_pb2.ReversePaymentResponse]
+    """Takes a payment back, in full or in part: the invoice owes it again.
+
+    NOT_FOUND; INVALID_ARGUMENT with every finding; ALREADY_EXISTS where the request id stands for something
+    else; FAILED_PRECONDITION for more than is left of the payment, or into a closed period.
+    """
 
 @_typing.type_check_only
 class InvoiceServiceAsyncStub(InvoiceServiceStub):
@@ -122,6 +155,39 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     """The calls of engines elsewhere that were made for an invoice, oldest first.
 
     NOT_FOUND.
+    """
+    VoidInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.VoidInvoiceRequest, _invoice_service_pb2.VoidInvoiceResponse]  # type: ignore[assignment]
+    """Takes a posted invoice back that neither payments nor credits have touched: a credit memo mirrors its lines
+    with their taxes and is applied in full, so that nothing is owed. The invoice keeps its number for ever.
+    Voiding a voided invoice changes nothing.
+
+    NOT_FOUND; FAILED_PRECONDITION unless posted, while payments or credits stand, once written off or
+    converted, and while today is in a closed period.
+    """
+    ConvertNegativeLines: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ConvertNegativeLinesRequest, _invoice_service_pb2.ConvertNegativeLinesResponse]  # type: ignore[assignment]
+    """Makes a credit memo of negative lines, free to be applied: the balance rises by what they came to.
+
+    NOT_FOUND; INVALID_ARGUMENT with every finding; FAILED_PRECONDITION unless posted, while payments or
+    credits stand, for a line that is not negative or converted already, or into a closed period.
+    """
+    WriteOffInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.WriteOffInvoiceRequest, _invoice_service_pb2.WriteOffInvoiceResponse]  # type: ignore[assignment]
+    """Gives up what is open on a posted invoice: a credit memo closes it, for good.
+
+    NOT_FOUND; INVALID_ARGUMENT with every finding; FAILED_PRECONDITION unless posted and something is owed, or
+    into a closed period.
+    """
+    RecordPayment: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.RecordPaymentRequest, _invoice_service_pb2.RecordPaymentResponse]  # type: ignore[assignment]
+    """Records that somebody paid an invoice, in full or in part.
+
+    NOT_FOUND; INVALID_ARGUMENT with every finding; ALREADY_EXISTS where the request id stands for something
+    else; FAILED_PRECONDITION unless posted, for more than the balance, in another currency, or into a closed
+    period.
+    """
+    ReversePayment: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ReversePaymentRequest, _invoice_service_pb2.ReversePaymentResponse]  # type: ignore[assignment]
+    """Takes a payment back, in full or in part: the invoice owes it again.
+
+    NOT_FOUND; INVALID_ARGUMENT with every finding; ALREADY_EXISTS where the request id stands for something
+    else; FAILED_PRECONDITION for more than is left of the payment, or into a closed period.
     """
 
 class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -203,6 +269,69 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         """The calls of engines elsewhere that were made for an invoice, oldest first.
 
         NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def VoidInvoice(
+        self,
+        request: _invoice_service_pb2.VoidInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.VoidInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.VoidInvoiceResponse]]:
+        """Takes a posted invoice back that neither payments nor credits have touched: a credit memo mirrors its lines
+        with their taxes and is applied in full, so that nothing is owed. The invoice keeps its number for ever.
+        Voiding a voided invoice changes nothing.
+
+        NOT_FOUND; FAILED_PRECONDITION unless posted, while payments or credits stand, once written off or
+        converted, and while today is in a closed period.
+        """
+
+    @_abc_1.abstractmethod
+    def ConvertNegativeLines(
+        self,
+        request: _invoice_service_pb2.ConvertNegativeLinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ConvertNegativeLinesResponse, _abc.Awaitable[_invoice_service_pb2.ConvertNegativeLinesResponse]]:
+        """Makes a credit memo of negative lines, free to be applied: the balance rises by what they came to.
+
+        NOT_FOUND; INVALID_ARGUMENT with every finding; FAILED_PRECONDITION unless posted, while payments or
+        credits stand, for a line that is not negative or converted already, or into a closed period.
+        """
+
+    @_abc_1.abstractmethod
+    def WriteOffInvoice(
+        self,
+        request: _invoice_service_pb2.WriteOffInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.WriteOffInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.WriteOffInvoiceResponse]]:
+        """Gives up what is open on a posted invoice: a credit memo closes it, for good.
+
+        NOT_FOUND; INVALID_ARGUMENT with every finding; FAILED_PRECONDITION unless posted and something is owed, or
+        into a closed period.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordPayment(
+        self,
+        request: _invoice_service_pb2.RecordPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.RecordPaymentResponse, _abc.Awaitable[_invoice_service_pb2.RecordPaymentResponse]]:
+        """Records that somebody paid an invoice, in full or in part.
+
+        NOT_FOUND; INVALID_ARGUMENT with every finding; ALREADY_EXISTS where the request id stands for something
+        else; FAILED_PRECONDITION unless posted, for more than the balance, in another currency, or into a closed
+        period.
+        """
+
+    @_abc_1.abstractmethod
+    def ReversePayment(
+        self,
+        request: _invoice_service_pb2.ReversePaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.ReversePaymentResponse, _abc.Awaitable[_invoice_service_pb2.ReversePaymentResponse]]:
+        """Takes a payment back, in full or in part: the invoice owes it again.
+
+        NOT_FOUND; INVALID_ARGUMENT with every finding; ALREADY_EXISTS where the request id stands for something
+        else; FAILED_PRECONDITION for more than is left of the payment, or into a closed period.
         """
 
 def add_InvoiceServiceServicer_to_server(servicer: InvoiceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

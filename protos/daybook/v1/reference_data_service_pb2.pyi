@@ -528,6 +528,7 @@ class Settings(_message.Message):
     NUMBER_REQUIRED_ON_POSTED_IMPORT_FIELD_NUMBER: _builtins.int
     DUPLICATE_NUMBERS_ALLOWED_FIELD_NUMBER: _builtins.int
     CLOSED_PERIODS_ALLOWED_FIELD_NUMBER: _builtins.int
+    NEGATIVE_LINES_CONVERTED_FIELD_NUMBER: _builtins.int
     default_payment_term_id: _builtins.str
     """Payment term of invoices that name none; may be empty."""
     default_legal_entity_id: _builtins.str
@@ -539,7 +540,11 @@ class Settings(_message.Message):
     duplicate_numbers_allowed: _builtins.bool
     """Whether imports may bring a number that another invoice of the legal entity has; false when never set."""
     closed_periods_allowed: _builtins.bool
-    """Whether invoices may be imported as posted into a closed period; false when never set."""
+    """Whether something may be imported as posted, or booked, into a closed period; false when never set."""
+    negative_lines_converted: _builtins.bool
+    """Whether negative lines of an invoice become a credit memo when it is posted, which is applied to it at once
+    as far as it owes something; false when never set.
+    """
     def __init__(
         self,
         *,
@@ -549,10 +554,11 @@ class Settings(_message.Message):
         number_required_on_posted_import: _builtins.bool | None = ...,
         duplicate_numbers_allowed: _builtins.bool | None = ...,
         closed_periods_allowed: _builtins.bool | None = ...,
+        negative_lines_converted: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_closed_periods_allowed", b"_closed_periods_allowed", "_default_legal_entity_id", b"_default_legal_entity_id", "_default_payment_term_id", b"_default_payment_term_id", "_default_tax_treatment_id", b"_default_tax_treatment_id", "_duplicate_numbers_allowed", b"_duplicate_numbers_allowed", "_number_required_on_posted_import", b"_number_required_on_posted_import", "closed_periods_allowed", b"closed_periods_allowed", "default_legal_entity_id", b"default_legal_entity_id", "default_payment_term_id", b"default_payment_term_id", "default_tax_treatment_id", b"default_tax_treatment_id", "duplicate_numbers_allowed", b"duplicate_numbers_allowed", "number_required_on_posted_import", b"number_required_on_posted_import"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_closed_periods_allowed", b"_closed_periods_allowed", "_default_legal_entity_id", b"_default_legal_entity_id", "_default_payment_term_id", b"_default_payment_term_id", "_default_tax_treatment_id", b"_default_tax_treatment_id", "_duplicate_numbers_allowed", b"_duplicate_numbers_allowed", "_negative_lines_converted", b"_negative_lines_converted", "_number_required_on_posted_import", b"_number_required_on_posted_import", "closed_periods_allowed", b"closed_periods_allowed", "default_legal_entity_id", b"default_legal_entity_id", "default_payment_term_id", b"default_payment_term_id", "default_tax_treatment_id", b"default_tax_treatment_id", "duplicate_numbers_allowed", b"duplicate_numbers_allowed", "negative_lines_converted", b"negative_lines_converted", "number_required_on_posted_import", b"number_required_on_posted_import"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_closed_periods_allowed", b"_closed_periods_allowed", "_default_legal_entity_id", b"_default_legal_entity_id", "_default_payment_term_id", b"_default_payment_term_id", "_default_tax_treatment_id", b"_default_tax_treatment_id", "_duplicate_numbers_allowed", b"_duplicate_numbers_allowed", "_number_required_on_posted_import", b"_number_required_on_posted_import", "closed_periods_allowed", b"closed_periods_allowed", "default_legal_entity_id", b"default_legal_entity_id", "default_payment_term_id", b"default_payment_term_id", "default_tax_treatment_id", b"default_tax_treatment_id", "duplicate_numbers_allowed", b"duplicate_numbers_allowed", "number_required_on_posted_import", b"number_required_on_posted_import"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_closed_periods_allowed", b"_closed_periods_allowed", "_default_legal_entity_id", b"_default_legal_entity_id", "_default_payment_term_id", b"_default_payment_term_id", "_default_tax_treatment_id", b"_default_tax_treatment_id", "_duplicate_numbers_allowed", b"_duplicate_numbers_allowed", "_negative_lines_converted", b"_negative_lines_converted", "_number_required_on_posted_import", b"_number_required_on_posted_import", "closed_periods_allowed", b"closed_periods_allowed", "default_legal_entity_id", b"default_legal_entity_id", "default_payment_term_id", b"default_payment_term_id", "default_tax_treatment_id", b"default_tax_treatment_id", "duplicate_numbers_allowed", b"duplicate_numbers_allowed", "negative_lines_converted", b"negative_lines_converted", "number_required_on_posted_import", b"number_required_on_posted_import"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__closed_periods_allowed: _TypeAlias = _typing.Literal["closed_periods_allowed"]  # noqa: Y015
     _WhichOneofArgType__closed_periods_allowed: _TypeAlias = _typing.Literal["_closed_periods_allowed", b"_closed_periods_allowed"]  # noqa: Y015
@@ -564,6 +570,8 @@ class Settings(_message.Message):
     _WhichOneofArgType__default_tax_treatment_id: _TypeAlias = _typing.Literal["_default_tax_treatment_id", b"_default_tax_treatment_id"]  # noqa: Y015
     _WhichOneofReturnType__duplicate_numbers_allowed: _TypeAlias = _typing.Literal["duplicate_numbers_allowed"]  # noqa: Y015
     _WhichOneofArgType__duplicate_numbers_allowed: _TypeAlias = _typing.Literal["_duplicate_numbers_allowed", b"_duplicate_numbers_allowed"]  # noqa: Y015
+    _WhichOneofReturnType__negative_lines_converted: _TypeAlias = _typing.Literal["negative_lines_converted"]  # noqa: Y015
+    _WhichOneofArgType__negative_lines_converted: _TypeAlias = _typing.Literal["_negative_lines_converted", b"_negative_lines_converted"]  # noqa: Y015
     _WhichOneofReturnType__number_required_on_posted_import: _TypeAlias = _typing.Literal["number_required_on_posted_import"]  # noqa: Y015
     _WhichOneofArgType__number_required_on_posted_import: _TypeAlias = _typing.Literal["_number_required_on_posted_import", b"_number_required_on_posted_import"]  # noqa: Y015
     @_typing.overload
@@ -576,6 +584,8 @@ class Settings(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__default_tax_treatment_id) -> _WhichOneofReturnType__default_tax_treatment_id | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__duplicate_numbers_allowed) -> _WhichOneofReturnType__duplicate_numbers_allowed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__negative_lines_converted) -> _WhichOneofReturnType__negative_lines_converted | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__number_required_on_posted_import) -> _WhichOneofReturnType__number_required_on_posted_import | None: ...
 
