@@ -91,7 +91,7 @@ def condition(filter: InvoiceFilter) -> tuple[str, Parameters]:  # noqa: A002
         parts.append("labels @> %(labels)s::jsonb")
     if filter.overdue is not None:
         parts.append(OVERDUE)
-        parameters |= _todays(filter.overdue)
+        parameters |= todays(filter.overdue)
     if _cannot_be_stored(filter):
         return "false", {}
     return " AND ".join(parts) or "true", parameters
@@ -122,7 +122,7 @@ def _one_of(filter: InvoiceFilter, parameters: Parameters) -> Iterator[str]:  # 
             yield f"{column} = ANY(%({column})s)"
 
 
-def _todays(today: Today) -> Parameters:
+def todays(today: Today) -> Parameters:
     return {
         "latest_today": today.latest,
         "todays": json.dumps({entity: day.isoformat() for entity, day in today.at.items()}),

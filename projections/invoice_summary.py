@@ -46,6 +46,8 @@ class InvoiceSummary:
     updated: datetime
     drafted_position: int
     position: int
+    ledger: invoice.Ledger | None = None  # where something was settled
+    full_settlement_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ def _summary(
         updated=last.recorded,
         drafted_position=before.drafted_position if before else first.position,
         position=last.position,
+        ledger=None if state.ledger is invoice.UNTOUCHED else state.ledger,
+        full_settlement_date=state.full_settlement_date,
     )
 
 
@@ -165,4 +169,5 @@ def resumed(summary: InvoiceSummary) -> invoice.Invoice:
         charge=summary.totals.charge,
         tax=summary.totals.tax,
         lineless_tax_status=summary.tax_status,
+        ledger=summary.ledger or invoice.UNTOUCHED,
     )

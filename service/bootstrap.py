@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from daybook.v1 import audit_service_pb2_grpc as audit_grpc
+from daybook.v1 import credit_memo_service_pb2_grpc as credit_memo_grpc
 from daybook.v1 import debit_memo_service_pb2_grpc as debit_memo_grpc
 from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from daybook.v1 import invoice_service_pb2_grpc as invoice_grpc
@@ -23,12 +24,14 @@ from daybook.v1 import unfinished_work_service_pb2_grpc as unfinished_grpc
 from domain.invoice import Limits
 from projections.caught_up import Tidings
 from projections.checkpoint import prepare
+from projections.credit_memos import CREDIT_MEMOS
 from projections.debit_memos import DEBIT_MEMOS
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
 from projections.pool import pool
 from projections.projection import Pool
 from projections.reader import Reader
+from projections.receivables import RECEIVABLES
 from projections.runner import Runner
 from projections.unfinished_work import UNFINISHED_WORK
 from store import schema
@@ -46,6 +49,7 @@ from store.proof.sealer import Sealer
 from .audit import Audit
 from .calls import Callers
 from .config import Config, local_user
+from .credit_memos import CreditMemos
 from .debit_memos import DebitMemos
 from .estimator import Estimator
 from .invoices import Invoices
@@ -61,7 +65,7 @@ from .unfinished_work import UnfinishedWorkServicer
 
 log_line = structlog.get_logger()
 
-READ_MODELS = (INVOICES, INVOICES_BY_ORDER, DEBIT_MEMOS, UNFINISHED_WORK)
+READ_MODELS = (INVOICES, INVOICES_BY_ORDER, DEBIT_MEMOS, CREDIT_MEMOS, RECEIVABLES, UNFINISHED_WORK)
 CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, NotDurable, ClockDiffers, Unavailable, keys.BadKey)
 CANNOT_MIGRATE = (NotTheOwner, WrongVersion, Unavailable)
 CANNOT_RESTORE = (*CANNOT_MIGRATE, BadBackup, NotEmpty, EmbeddedFailed, OSError)
@@ -197,12 +201,14 @@ def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader) -
     callers = Callers(local_user(), proven=bool(config.client_ca))
     invoices = Invoices(book, estimator, callers)
     memos = DebitMemos(book, callers, reader)
+    credits_ = CreditMemos(book, callers, reader)
     queries = Queries(reader, snapshot, log.identity, now)
     reference_data = ReferenceDataServicer(log, snapshot, callers)
     unfinished = UnfinishedWorkServicer(reader, estimator, callers)
     services: dict[str, Register] = {
         "InvoiceService": partial(invoice_grpc.add_InvoiceServiceServicer_to_server, invoices),
         "InvoiceQueryService": partial(query_grpc.add_InvoiceQueryServiceServicer_to_server, queries),
+        "CreditMemoService": partial(credit_memo_grpc.add_CreditMemoServiceServicer_to_server, credits_),
         "DebitMemoService": partial(debit_memo_grpc.add_DebitMemoServiceServicer_to_server, memos),
         "AuditService": partial(audit_grpc.add_AuditServiceServicer_to_server, Audit(log, now)),
         "ReferenceDataService": partial(

@@ -11,7 +11,6 @@ import grpc
 
 from daybook.v1 import invoice_pb2 as pb
 from daybook.v1 import invoice_service_pb2 as service_pb
-from daybook.v1 import invoice_service_pb2_grpc as service_grpc
 from domain import billing, identity, invoice
 from domain.findings import Finding, Findings, Malformed
 from store.log import Meta
@@ -19,8 +18,9 @@ from store.log import Meta
 from . import positions
 from .calls import Callers, deadline, request_id
 from .estimator import Estimator
-from .keys import Key, missing, resolved
+from .keys import missing, resolved, there
 from .pages import pages, size
+from .settling import SettlingServicer
 from .transact import Book, Outcome
 from .wire.content import read_content, read_reference
 from .wire.estimates import read_estimate, write_interactions, write_tax_failure, write_tax_outcome
@@ -34,7 +34,7 @@ INTERACTIONS_DEFAULT = 100
 FINDINGS_MAX = 1000  # in the body of a dry run
 
 
-class Invoices(service_grpc.InvoiceServiceServicer):
+class Invoices(SettlingServicer):
     """The methods of `InvoiceService`."""
 
     def __init__(self, book: Book, estimator: Estimator, callers: Callers) -> None:
@@ -275,13 +275,6 @@ class Invoices(service_grpc.InvoiceServiceServicer):
             updated=outcome.recorded or before[-1].recorded,
             full=(view or default) == pb.INVOICE_VIEW_FULL,
         )
-
-
-def there(state: invoice.Invoice | None, key: Key) -> invoice.Invoice:
-    """The invoice that a caller means, or a refusal in the caller's own words."""
-    if state is None:
-        raise invoice.NotFound(key=key)
-    return state
 
 
 def _first_totals(state: invoice.Invoice, shown: pb.Invoice) -> pb.InvoiceTotals:

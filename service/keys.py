@@ -64,3 +64,10 @@ async def resolved(key: Key, log: Log, deadline: float) -> UUID:
         return identity.invoice(key.unique_identifier)
     history = await log.read(identity.number(key.number.legal_entity_id, key.number.text), deadline=deadline)
     return the_one(numbering.fold(history.events), key)
+
+
+def there(state: invoice.Invoice | None, key: Key) -> invoice.Invoice:
+    """The invoice that a caller means, or a refusal in the caller's own words."""
+    if state is None:
+        raise invoice.NotFound(key=key)
+    return state

@@ -45,6 +45,23 @@ class Pages:
             raise LogRestored(position=token)
         return int(cursor)
 
+    def token_after(self, first: str, second: str) -> str:
+        """For a list that goes on after the row of these two names."""
+        packed = base64.urlsafe_b64decode(self.token(0))
+        return base64.urlsafe_b64encode(packed + f"{first}\0{second}".encode()).decode()
+
+    def after(self, token: str) -> tuple[str, str]:
+        """The names after whose row to go on; empty ones for the first page."""
+        if not token:
+            return "", ""
+        try:
+            packed = base64.b64decode(token, b"-_", validate=True)
+            first, second = packed[_LAYOUT.size :].decode().split("\0")
+        except (binascii.Error, ValueError):
+            raise _refused(token) from None
+        self.cursor(base64.urlsafe_b64encode(packed[: _LAYOUT.size]).decode())
+        return first, second
+
 
 def pages(identity: LogIdentity, method: str, *asked: Message | str) -> Pages:
     """The pages of a method for a filter; other questions have other tokens."""

@@ -15,7 +15,8 @@ from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from domain import identity, invoice
 from domain.findings import Findings, Malformed
 from domain.refusal import Refused
-from projections import debit_memos, invoices, invoices_by_order
+from projections import credit_memos, debit_memos, invoices, invoices_by_order, receivables
+from projections.credit_memos import CreditMemoFilter
 from projections.invoice_filter import Today
 from projections.invoice_summary import InvoiceSummary
 from projections.reader import Reader
@@ -26,16 +27,20 @@ from .calls import deadline
 from .keys import Key, missing, the_one
 from .pages import pages, size
 from .snapshot import Snapshot
+from .wire.credit_memos import write_credit_memo
 from .wire.debit_memos import write_memo
 from .wire.filters import read_filter
 from .wire.invoices import check_view, write_line
 from .wire.keys import read_key
+from .wire.receivables import read_receivables_filter, write_receivable
 from .wire.summaries import add_content, check_mask, masked, write_summary
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 INVOICES_DEFAULT = 50
 LINES_DEFAULT = 100
+RECEIVABLES_DEFAULT = 50
+CREDIT_MEMOS_MAX = 100  # of an invoice's lineage
 LINE_BITS = 24  # of a cursor into lines; the rest is the invoice's version
 
 
@@ -78,8 +83,8 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
             raise invoice.NotFound(key=key)
         message = self._written(answer.found.summary)
         if full:
-            entity = answer.found.summary.header.legal_entity_id
-            add_content(message, answer.found.addresses, answer.found.lines, entity, self._position)
+            found = answer.found
+            add_content(message, found.summary, found.addresses, found.lines, self._position)
         return query_pb.GetInvoiceResponse(
             invoice=masked(message, request.read_mask),
             position=self._position(answer.position),
@@ -87,21 +92,44 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
         )
 
     async def _lineage(self, summary: InvoiceSummary, until: float) -> query_pb.Lineage | None:
-        """Order, debit memo, invoice: as far as they are known."""
+        """Order, debit memo, invoice, credit memos: as far as they are known."""
+        lineage = query_pb.Lineage()
         reference = summary.header.reference
         if reference is not None and reference.kind is invoice.ReferenceKind.ORDER:
-            return query_pb.Lineage(order_id=reference.id)
-        if reference is None or not invoice.is_of_memo(reference):
-            return None
-        answer = await debit_memos.find(
-            self._reader, UUID(reference.id), min_position=summary.position, deadline=until
-        )
+            lineage.order_id = reference.id
+        elif reference is not None and invoice.is_of_memo(reference):
+            await self._add_debit_memo(lineage, UUID(reference.id), summary, until)
+        if summary.ledger:
+            await self._add_credit_memos(lineage, summary, until)
+        return lineage if lineage.ByteSize() else None
+
+    async def _add_debit_memo(
+        self, lineage: query_pb.Lineage, memo_id: UUID, summary: InvoiceSummary, until: float
+    ) -> None:
+        answer = await debit_memos.find(self._reader, memo_id, min_position=summary.position, deadline=until)
         if (memo := answer.found) is None:
-            return None
+            return
         position = self._position(memo.state.reference_position)
-        return query_pb.Lineage(
-            order_id=memo.state.header.order_id,
-            debit_memo=write_memo(memo.id, memo.state, position, memo.created, memo.updated, full=False),
+        lineage.order_id = memo.state.header.order_id
+        lineage.debit_memo.CopyFrom(
+            write_memo(memo.id, memo.state, position, memo.created, memo.updated, full=False)
+        )
+
+    async def _add_credit_memos(
+        self, lineage: query_pb.Lineage, summary: InvoiceSummary, until: float
+    ) -> None:
+        answer = await credit_memos.list_(
+            self._reader,
+            CreditMemoFilter(invoice_id=summary.id),
+            size=CREDIT_MEMOS_MAX,
+            min_position=summary.position,
+            deadline=until,
+        )
+        lineage.credit_memos.extend(
+            write_credit_memo(
+                each.id, each.state, each.created, each.updated, line_count=each.line_count, full=False
+            )
+            for each in reversed(answer.found.items)
         )
 
     async def ListInvoices(
@@ -143,6 +171,27 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
         return query_pb.ListOrderInvoicesResponse(
             invoices=(masked(each, request.read_mask) for each in self._all(found.items)),
             next_page_token=these.token(found.next) if found.next is not None else "",
+            position=self._position(answer.position),
+        )
+
+    async def ListReceivables(
+        self, request: query_pb.ListReceivablesRequest, context: Context
+    ) -> query_pb.ListReceivablesResponse:
+        these = pages(self._identity, "ListReceivables", request.filter)
+        answer = await receivables.list_(
+            self._reader,
+            self._today(),
+            read_receivables_filter(request.filter),
+            after=these.after(request.page_token),
+            size=size(request.page_size, RECEIVABLES_DEFAULT),
+            min_position=self._min_position(request.min_position),
+            deadline=deadline(context),
+        )
+        found, more = answer.found
+        last = found[-1] if more else None
+        return query_pb.ListReceivablesResponse(
+            receivables=map(write_receivable, found),
+            next_page_token=these.token_after(last.account_id, last.currency) if last else "",
             position=self._position(answer.position),
         )
 

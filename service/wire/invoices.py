@@ -242,6 +242,8 @@ def write_invoice(
         update_time=created_at if updated == created else write_instant(updated) if updated else None,
         reference_data_position=position(state.reference_position),
     )
+    if settled := state.full_settlement_date:
+        message.full_settlement_date.CopyFrom(write_date(settled))
     if full:
         message.content.address_groups.extend(map(write_address, state.addresses.values()))
         entity = state.header.legal_entity_id

@@ -156,6 +156,7 @@ def write_settings(settings: reference.Settings) -> pb.Settings:
         number_required_on_posted_import=settings.number_required_on_posted_import,
         duplicate_numbers_allowed=settings.duplicate_numbers_allowed,
         closed_periods_allowed=settings.closed_periods_allowed,
+        negative_lines_converted=settings.negative_lines_converted,
     )
 
 

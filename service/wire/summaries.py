@@ -22,12 +22,15 @@ from .invoices import (
     write_tax_status,
     write_totals,
 )
-from .values import PATHS_MAX, within, write_instant
+from .settlement import write_ledger
+from .values import PATHS_MAX, within, write_date, write_instant
 
 
 def write_summary(summary: InvoiceSummary, reference_position: str, today: date) -> pb.Invoice:
     """The basic view, with ages as of today where the legal entity is."""
+    settled = summary.full_settlement_date
     return pb.Invoice(
+        full_settlement_date=write_date(settled) if settled else None,
         invoice_id=str(summary.id),
         version=summary.version,
         status=write_status(summary.status),
@@ -53,28 +56,45 @@ def write_summary(summary: InvoiceSummary, reference_position: str, today: date)
     )
 
 
-def days_open(said: InvoiceSummary | invoice.Invoice, today: date) -> int:
-    is_open = said.status is invoice.Status.POSTED and bool(said.totals.balance)
-    if not is_open or said.posted_date is None:
-        return 0
-    return max(0, (today - said.posted_date).days)
+Said = InvoiceSummary | invoice.Invoice
 
 
-def days_overdue(said: InvoiceSummary | invoice.Invoice, today: date) -> int:
-    is_open = said.status is invoice.Status.POSTED and said.totals.balance > 0
-    return max(0, (today - said.header.due_date).days) if is_open else 0
+def days_open(said: Said, today: date) -> int:
+    """Days since it was posted, until it was settled, or until today."""
+    until = _until(said, today)
+    return max(0, (until - said.posted_date).days) if until and said.posted_date else 0
+
+
+def days_overdue(said: Said, today: date) -> int:
+    """Days past its due date, until it was settled, or until today; none where it is a credit."""
+    until = _until(said, today)
+    return max(0, (until - said.header.due_date).days) if until and said.totals.balance >= 0 else 0
+
+
+def _until(said: Said, today: date) -> date | None:
+    """Until when something was, or is, open; None where nothing ever was."""
+    settled = said.full_settlement_date
+    return today if settled is None and _is_open(said) else settled
+
+
+def _is_open(said: Said) -> bool:
+    return said.status is invoice.Status.POSTED and bool(said.totals.balance)
 
 
 def add_content(
     message: pb.Invoice,
+    summary: InvoiceSummary,
     addresses: Iterable[invoice.AddressGroupAssigned],
     lines: Iterable[invoice.Line],
-    legal_entity_id: str,
     position: Positioned,
 ) -> None:
     """What the full view has besides."""
     message.content.address_groups.extend(map(write_address, addresses))
-    message.lines.extend(write_line(line, legal_entity_id, position) for line in lines)
+    entity = summary.header.legal_entity_id
+    message.lines.extend(write_line(line, entity, position) for line in lines)
+    if summary.ledger:
+        currency = summary.header.currency
+        message.settlement.CopyFrom(write_ledger(summary.ledger, summary.id, currency))
 
 
 _FIELDS = tuple(field.name for field in pb.Invoice.DESCRIPTOR.fields)

@@ -70,6 +70,17 @@ def read_decimal(
         return None
 
 
+def read_money(message: Money, path: str, findings: Findings) -> Decimal | None:
+    """The amount of it; its currency is for the domain to look at."""
+    most = int(NANOS) - 1
+    least = -most if message.units <= 0 else 0
+    most = most if message.units >= 0 else 0
+    if not least <= message.nanos <= most:
+        findings.add(f"{path}.nanos", Rule.OUT_OF_RANGE, least=least, most=most, value=message.nanos)
+        return None
+    return Decimal(message.units) + Decimal(message.nanos).scaleb(-9)
+
+
 def read_uuid(text: str, path: str, findings: Findings) -> UUID | None:
     try:
         value = UUID(text)

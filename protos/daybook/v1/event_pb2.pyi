@@ -6,6 +6,7 @@ isort:skip_file
 from daybook.v1 import debit_memo_event_pb2 as _debit_memo_event_pb2
 from daybook.v1 import invoice_event_pb2 as _invoice_event_pb2
 from daybook.v1 import reference_data_event_pb2 as _reference_data_event_pb2
+from daybook.v1 import settlement_event_pb2 as _settlement_event_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -52,6 +53,8 @@ class _StreamKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StreamKind
     """The settings, of which there is one."""
     STREAM_KIND_REFERENCE_DATA: _StreamKind.ValueType  # 11
     """The applications of reference data: an event for each, of which there is one stream."""
+    STREAM_KIND_CREDIT_MEMO: _StreamKind.ValueType  # 12
+    """A credit memo."""
 
 class StreamKind(_StreamKind, metaclass=_StreamKindEnumTypeWrapper):
     """What a stream of events is about."""
@@ -80,6 +83,8 @@ STREAM_KIND_SETTINGS: StreamKind.ValueType  # 10
 """The settings, of which there is one."""
 STREAM_KIND_REFERENCE_DATA: StreamKind.ValueType  # 11
 """The applications of reference data: an event for each, of which there is one stream."""
+STREAM_KIND_CREDIT_MEMO: StreamKind.ValueType  # 12
+"""A credit memo."""
 Global___StreamKind: _TypeAlias = StreamKind  # noqa: Y015
 
 class _ActorKind:
@@ -180,6 +185,11 @@ class Event(_message.Message):
     INVOICE_REVISED_FIELD_NUMBER: _builtins.int
     INVOICE_UPDATED_FIELD_NUMBER: _builtins.int
     INVOICE_CANCELED_FIELD_NUMBER: _builtins.int
+    CREDIT_APPLIED_FIELD_NUMBER: _builtins.int
+    CREDIT_UNAPPLIED_FIELD_NUMBER: _builtins.int
+    NEGATIVE_LINES_CONVERTED_FIELD_NUMBER: _builtins.int
+    INVOICE_WRITTEN_OFF_FIELD_NUMBER: _builtins.int
+    INVOICE_VOIDED_FIELD_NUMBER: _builtins.int
     DEBIT_MEMO_DRAFTED_FIELD_NUMBER: _builtins.int
     DEBIT_MEMO_ADDRESS_ASSIGNED_FIELD_NUMBER: _builtins.int
     DEBIT_MEMO_LINE_ADDED_FIELD_NUMBER: _builtins.int
@@ -194,6 +204,12 @@ class Event(_message.Message):
     DEBIT_MEMO_INVOICE_POSTED_FIELD_NUMBER: _builtins.int
     NUMBER_CLAIMED_FIELD_NUMBER: _builtins.int
     NUMBER_RELEASED_FIELD_NUMBER: _builtins.int
+    CREDIT_MEMO_POSTED_FIELD_NUMBER: _builtins.int
+    CREDIT_MEMO_LINE_ADDED_FIELD_NUMBER: _builtins.int
+    CREDIT_MEMO_APPLIED_FIELD_NUMBER: _builtins.int
+    CREDIT_MEMO_UNAPPLIED_FIELD_NUMBER: _builtins.int
+    PAYMENT_RECORDED_FIELD_NUMBER: _builtins.int
+    PAYMENT_REVERSED_FIELD_NUMBER: _builtins.int
     PAYMENT_TERM_SET_FIELD_NUMBER: _builtins.int
     LEGAL_ENTITY_SET_FIELD_NUMBER: _builtins.int
     ACCOUNTING_PERIOD_SET_FIELD_NUMBER: _builtins.int
@@ -296,6 +312,26 @@ class Event(_message.Message):
         """It was canceled."""
 
     @_builtins.property
+    def credit_applied(self) -> _settlement_event_pb2.CreditApplied:
+        """Credit was applied to it."""
+
+    @_builtins.property
+    def credit_unapplied(self) -> _settlement_event_pb2.CreditUnapplied:
+        """Credit was taken back."""
+
+    @_builtins.property
+    def negative_lines_converted(self) -> _settlement_event_pb2.NegativeLinesConverted:
+        """Its negative lines became a credit memo."""
+
+    @_builtins.property
+    def invoice_written_off(self) -> _settlement_event_pb2.InvoiceWrittenOff:
+        """It was written off."""
+
+    @_builtins.property
+    def invoice_voided(self) -> _settlement_event_pb2.InvoiceVoided:
+        """It was voided."""
+
+    @_builtins.property
     def debit_memo_drafted(self) -> _debit_memo_event_pb2.DebitMemoDrafted:
         """A debit memo was drafted."""
 
@@ -350,6 +386,30 @@ class Event(_message.Message):
     @_builtins.property
     def number_released(self) -> _invoice_event_pb2.NumberReleased:
         """A number was released."""
+
+    @_builtins.property
+    def credit_memo_posted(self) -> _settlement_event_pb2.CreditMemoPosted:
+        """A credit memo was posted."""
+
+    @_builtins.property
+    def credit_memo_line_added(self) -> _settlement_event_pb2.CreditMemoLineAdded:
+        """It got a line."""
+
+    @_builtins.property
+    def credit_memo_applied(self) -> _settlement_event_pb2.CreditMemoApplied:
+        """It was applied to an invoice."""
+
+    @_builtins.property
+    def credit_memo_unapplied(self) -> _settlement_event_pb2.CreditMemoUnapplied:
+        """An application was taken back."""
+
+    @_builtins.property
+    def payment_recorded(self) -> _settlement_event_pb2.PaymentRecorded:
+        """An invoice was paid."""
+
+    @_builtins.property
+    def payment_reversed(self) -> _settlement_event_pb2.PaymentReversed:
+        """A payment was taken back."""
 
     @_builtins.property
     def payment_term_set(self) -> _reference_data_event_pb2.PaymentTermSet:
@@ -419,6 +479,11 @@ class Event(_message.Message):
         invoice_revised: _invoice_event_pb2.InvoiceRevised | None = ...,
         invoice_updated: _invoice_event_pb2.InvoiceUpdated | None = ...,
         invoice_canceled: _invoice_event_pb2.InvoiceCanceled | None = ...,
+        credit_applied: _settlement_event_pb2.CreditApplied | None = ...,
+        credit_unapplied: _settlement_event_pb2.CreditUnapplied | None = ...,
+        negative_lines_converted: _settlement_event_pb2.NegativeLinesConverted | None = ...,
+        invoice_written_off: _settlement_event_pb2.InvoiceWrittenOff | None = ...,
+        invoice_voided: _settlement_event_pb2.InvoiceVoided | None = ...,
         debit_memo_drafted: _debit_memo_event_pb2.DebitMemoDrafted | None = ...,
         debit_memo_address_assigned: _debit_memo_event_pb2.DebitMemoAddressAssigned | None = ...,
         debit_memo_line_added: _debit_memo_event_pb2.DebitMemoLineAdded | None = ...,
@@ -433,6 +498,12 @@ class Event(_message.Message):
         debit_memo_invoice_posted: _debit_memo_event_pb2.DebitMemoInvoicePosted | None = ...,
         number_claimed: _invoice_event_pb2.NumberClaimed | None = ...,
         number_released: _invoice_event_pb2.NumberReleased | None = ...,
+        credit_memo_posted: _settlement_event_pb2.CreditMemoPosted | None = ...,
+        credit_memo_line_added: _settlement_event_pb2.CreditMemoLineAdded | None = ...,
+        credit_memo_applied: _settlement_event_pb2.CreditMemoApplied | None = ...,
+        credit_memo_unapplied: _settlement_event_pb2.CreditMemoUnapplied | None = ...,
+        payment_recorded: _settlement_event_pb2.PaymentRecorded | None = ...,
+        payment_reversed: _settlement_event_pb2.PaymentReversed | None = ...,
         payment_term_set: _reference_data_event_pb2.PaymentTermSet | None = ...,
         legal_entity_set: _reference_data_event_pb2.LegalEntitySet | None = ...,
         accounting_period_set: _reference_data_event_pb2.AccountingPeriodSet | None = ...,
@@ -443,11 +514,11 @@ class Event(_message.Message):
         reference_entry_removed: _reference_data_event_pb2.ReferenceEntryRemoved | None = ...,
         reference_data_applied: _reference_data_event_pb2.ReferenceDataApplied | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accounting_period_set", b"accounting_period_set", "address_group_assigned", b"address_group_assigned", "business_date", b"business_date", "debit_memo_address_assigned", b"debit_memo_address_assigned", "debit_memo_billed", b"debit_memo_billed", "debit_memo_canceled", b"debit_memo_canceled", "debit_memo_drafted", b"debit_memo_drafted", "debit_memo_invoice_posted", b"debit_memo_invoice_posted", "debit_memo_line_added", b"debit_memo_line_added", "debit_memo_posted", b"debit_memo_posted", "debit_memo_processed", b"debit_memo_processed", "debit_memo_released", b"debit_memo_released", "debit_memo_tax_imported", b"debit_memo_tax_imported", "debit_memo_updated", b"debit_memo_updated", "debit_memo_voided", b"debit_memo_voided", "detail", b"detail", "invoice_canceled", b"invoice_canceled", "invoice_drafted", b"invoice_drafted", "invoice_posted", b"invoice_posted", "invoice_revised", b"invoice_revised", "invoice_updated", b"invoice_updated", "legal_entity_set", b"legal_entity_set", "line_added", b"line_added", "number_claimed", b"number_claimed", "number_released", b"number_released", "payment_term_set", b"payment_term_set", "record_time", b"record_time", "reference_data_applied", b"reference_data_applied", "reference_entry_removed", b"reference_entry_removed", "settings_set", b"settings_set", "tax_engine_called", b"tax_engine_called", "tax_engine_set", b"tax_engine_set", "tax_estimated", b"tax_estimated", "tax_estimation_failed", b"tax_estimation_failed", "tax_estimation_requested", b"tax_estimation_requested", "tax_imported", b"tax_imported", "tax_rate_set", b"tax_rate_set", "tax_skipped", b"tax_skipped", "tax_treatment_set", b"tax_treatment_set", "who", b"who"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accounting_period_set", b"accounting_period_set", "address_group_assigned", b"address_group_assigned", "business_date", b"business_date", "credit_applied", b"credit_applied", "credit_memo_applied", b"credit_memo_applied", "credit_memo_line_added", b"credit_memo_line_added", "credit_memo_posted", b"credit_memo_posted", "credit_memo_unapplied", b"credit_memo_unapplied", "credit_unapplied", b"credit_unapplied", "debit_memo_address_assigned", b"debit_memo_address_assigned", "debit_memo_billed", b"debit_memo_billed", "debit_memo_canceled", b"debit_memo_canceled", "debit_memo_drafted", b"debit_memo_drafted", "debit_memo_invoice_posted", b"debit_memo_invoice_posted", "debit_memo_line_added", b"debit_memo_line_added", "debit_memo_posted", b"debit_memo_posted", "debit_memo_processed", b"debit_memo_processed", "debit_memo_released", b"debit_memo_released", "debit_memo_tax_imported", b"debit_memo_tax_imported", "debit_memo_updated", b"debit_memo_updated", "debit_memo_voided", b"debit_memo_voided", "detail", b"detail", "invoice_canceled", b"invoice_canceled", "invoice_drafted", b"invoice_drafted", "invoice_posted", b"invoice_posted", "invoice_revised", b"invoice_revised", "invoice_updated", b"invoice_updated", "invoice_voided", b"invoice_voided", "invoice_written_off", b"invoice_written_off", "legal_entity_set", b"legal_entity_set", "line_added", b"line_added", "negative_lines_converted", b"negative_lines_converted", "number_claimed", b"number_claimed", "number_released", b"number_released", "payment_recorded", b"payment_recorded", "payment_reversed", b"payment_reversed", "payment_term_set", b"payment_term_set", "record_time", b"record_time", "reference_data_applied", b"reference_data_applied", "reference_entry_removed", b"reference_entry_removed", "settings_set", b"settings_set", "tax_engine_called", b"tax_engine_called", "tax_engine_set", b"tax_engine_set", "tax_estimated", b"tax_estimated", "tax_estimation_failed", b"tax_estimation_failed", "tax_estimation_requested", b"tax_estimation_requested", "tax_imported", b"tax_imported", "tax_rate_set", b"tax_rate_set", "tax_skipped", b"tax_skipped", "tax_treatment_set", b"tax_treatment_set", "who", b"who"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounting_period_set", b"accounting_period_set", "address_group_assigned", b"address_group_assigned", "business_date", b"business_date", "causation_id", b"causation_id", "correlation_id", b"correlation_id", "debit_memo_address_assigned", b"debit_memo_address_assigned", "debit_memo_billed", b"debit_memo_billed", "debit_memo_canceled", b"debit_memo_canceled", "debit_memo_drafted", b"debit_memo_drafted", "debit_memo_invoice_posted", b"debit_memo_invoice_posted", "debit_memo_line_added", b"debit_memo_line_added", "debit_memo_posted", b"debit_memo_posted", "debit_memo_processed", b"debit_memo_processed", "debit_memo_released", b"debit_memo_released", "debit_memo_tax_imported", b"debit_memo_tax_imported", "debit_memo_updated", b"debit_memo_updated", "debit_memo_voided", b"debit_memo_voided", "detail", b"detail", "digest", b"digest", "invoice_canceled", b"invoice_canceled", "invoice_drafted", b"invoice_drafted", "invoice_posted", b"invoice_posted", "invoice_revised", b"invoice_revised", "invoice_updated", b"invoice_updated", "legal_entity_set", b"legal_entity_set", "line_added", b"line_added", "number_claimed", b"number_claimed", "number_released", b"number_released", "payment_term_set", b"payment_term_set", "personal_data_erased", b"personal_data_erased", "position", b"position", "previous_digest", b"previous_digest", "reason", b"reason", "record_time", b"record_time", "reference_data_applied", b"reference_data_applied", "reference_entry_removed", b"reference_entry_removed", "sentence", b"sentence", "settings_set", b"settings_set", "stream_id", b"stream_id", "stream_kind", b"stream_kind", "tax_engine_called", b"tax_engine_called", "tax_engine_set", b"tax_engine_set", "tax_estimated", b"tax_estimated", "tax_estimation_failed", b"tax_estimation_failed", "tax_estimation_requested", b"tax_estimation_requested", "tax_imported", b"tax_imported", "tax_rate_set", b"tax_rate_set", "tax_skipped", b"tax_skipped", "tax_treatment_set", b"tax_treatment_set", "trace", b"trace", "type", b"type", "version", b"version", "who", b"who"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounting_period_set", b"accounting_period_set", "address_group_assigned", b"address_group_assigned", "business_date", b"business_date", "causation_id", b"causation_id", "correlation_id", b"correlation_id", "credit_applied", b"credit_applied", "credit_memo_applied", b"credit_memo_applied", "credit_memo_line_added", b"credit_memo_line_added", "credit_memo_posted", b"credit_memo_posted", "credit_memo_unapplied", b"credit_memo_unapplied", "credit_unapplied", b"credit_unapplied", "debit_memo_address_assigned", b"debit_memo_address_assigned", "debit_memo_billed", b"debit_memo_billed", "debit_memo_canceled", b"debit_memo_canceled", "debit_memo_drafted", b"debit_memo_drafted", "debit_memo_invoice_posted", b"debit_memo_invoice_posted", "debit_memo_line_added", b"debit_memo_line_added", "debit_memo_posted", b"debit_memo_posted", "debit_memo_processed", b"debit_memo_processed", "debit_memo_released", b"debit_memo_released", "debit_memo_tax_imported", b"debit_memo_tax_imported", "debit_memo_updated", b"debit_memo_updated", "debit_memo_voided", b"debit_memo_voided", "detail", b"detail", "digest", b"digest", "invoice_canceled", b"invoice_canceled", "invoice_drafted", b"invoice_drafted", "invoice_posted", b"invoice_posted", "invoice_revised", b"invoice_revised", "invoice_updated", b"invoice_updated", "invoice_voided", b"invoice_voided", "invoice_written_off", b"invoice_written_off", "legal_entity_set", b"legal_entity_set", "line_added", b"line_added", "negative_lines_converted", b"negative_lines_converted", "number_claimed", b"number_claimed", "number_released", b"number_released", "payment_recorded", b"payment_recorded", "payment_reversed", b"payment_reversed", "payment_term_set", b"payment_term_set", "personal_data_erased", b"personal_data_erased", "position", b"position", "previous_digest", b"previous_digest", "reason", b"reason", "record_time", b"record_time", "reference_data_applied", b"reference_data_applied", "reference_entry_removed", b"reference_entry_removed", "sentence", b"sentence", "settings_set", b"settings_set", "stream_id", b"stream_id", "stream_kind", b"stream_kind", "tax_engine_called", b"tax_engine_called", "tax_engine_set", b"tax_engine_set", "tax_estimated", b"tax_estimated", "tax_estimation_failed", b"tax_estimation_failed", "tax_estimation_requested", b"tax_estimation_requested", "tax_imported", b"tax_imported", "tax_rate_set", b"tax_rate_set", "tax_skipped", b"tax_skipped", "tax_treatment_set", b"tax_treatment_set", "trace", b"trace", "type", b"type", "version", b"version", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["invoice_drafted", "address_group_assigned", "line_added", "tax_imported", "tax_estimation_requested", "tax_engine_called", "tax_estimated", "tax_skipped", "tax_estimation_failed", "invoice_posted", "invoice_revised", "invoice_updated", "invoice_canceled", "debit_memo_drafted", "debit_memo_address_assigned", "debit_memo_line_added", "debit_memo_tax_imported", "debit_memo_updated", "debit_memo_posted", "debit_memo_canceled", "debit_memo_voided", "debit_memo_processed", "debit_memo_billed", "debit_memo_released", "debit_memo_invoice_posted", "number_claimed", "number_released", "payment_term_set", "legal_entity_set", "accounting_period_set", "tax_engine_set", "tax_treatment_set", "tax_rate_set", "settings_set", "reference_entry_removed", "reference_data_applied"]  # noqa: Y015
+    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["invoice_drafted", "address_group_assigned", "line_added", "tax_imported", "tax_estimation_requested", "tax_engine_called", "tax_estimated", "tax_skipped", "tax_estimation_failed", "invoice_posted", "invoice_revised", "invoice_updated", "invoice_canceled", "credit_applied", "credit_unapplied", "negative_lines_converted", "invoice_written_off", "invoice_voided", "debit_memo_drafted", "debit_memo_address_assigned", "debit_memo_line_added", "debit_memo_tax_imported", "debit_memo_updated", "debit_memo_posted", "debit_memo_canceled", "debit_memo_voided", "debit_memo_processed", "debit_memo_billed", "debit_memo_released", "debit_memo_invoice_posted", "number_claimed", "number_released", "credit_memo_posted", "credit_memo_line_added", "credit_memo_applied", "credit_memo_unapplied", "payment_recorded", "payment_reversed", "payment_term_set", "legal_entity_set", "accounting_period_set", "tax_engine_set", "tax_treatment_set", "tax_rate_set", "settings_set", "reference_entry_removed", "reference_data_applied"]  # noqa: Y015
     _WhichOneofArgType_detail: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_detail) -> _WhichOneofReturnType_detail | None: ...
 
