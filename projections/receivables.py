@@ -1,7 +1,7 @@
 """The read model `receivables`: what each account owes in each currency, and what credit it has.
 
-A row is what one invoice, or one credit memo, leaves open; they are summed up when somebody asks, because what
-is overdue depends on the day of the question.
+A row is what one invoice, or one credit memo, leaves open. They are summed up when somebody asks, because
+what is overdue depends on the day of the question.
 """
 
 from __future__ import annotations

@@ -56,6 +56,8 @@ def folded(history: History) -> tuple[InvoiceSummary, invoice.Invoice]:
         updated=last.recorded,
         drafted_position=first.position,
         position=last.position,
+        ledger=None if state.ledger == invoice.UNTOUCHED else state.ledger,
+        full_settlement_date=state.full_settlement_date,
     )
     return summary, state
 

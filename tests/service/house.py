@@ -13,6 +13,7 @@ import psycopg
 
 from daybook.client import Explanation, explain
 from daybook.v1.audit_service_pb2_grpc import AuditServiceStub
+from daybook.v1.credit_memo_service_pb2_grpc import CreditMemoServiceStub
 from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceStub
@@ -28,6 +29,7 @@ from store.writer import TURN_KEY
 
 if TYPE_CHECKING:  # they exist for type checkers alone
     from daybook.v1.audit_service_pb2_grpc import AuditServiceAsyncStub
+    from daybook.v1.credit_memo_service_pb2_grpc import CreditMemoServiceAsyncStub
     from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceAsyncStub
     from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceAsyncStub
     from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceAsyncStub
@@ -43,6 +45,7 @@ class House:
     server: Server
     channel: grpc.aio.Channel
     log: PostgresLog
+    dsn: str
 
     @property
     def target(self) -> str:
@@ -59,6 +62,10 @@ class House:
     @property
     def audit(self) -> AuditServiceAsyncStub:
         return AuditServiceStub(self.channel)
+
+    @property
+    def credits(self) -> CreditMemoServiceAsyncStub:
+        return CreditMemoServiceStub(self.channel)
 
     @property
     def reference(self) -> ReferenceDataServiceAsyncStub:
@@ -88,7 +95,7 @@ async def at_home(dsn: str, **settings: Any) -> AsyncIterator[House]:
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
         await open_log(dsn, schema.codec()) as log,
     ):
-        yield House(server, channel, log)
+        yield House(server, channel, log, dsn)
 
 
 @asynccontextmanager
