@@ -30,6 +30,7 @@ from .wire.events import read_stream_key, write_event
 from .wire.invoices import LINES_SHOWN_MAX, check_view, write_invoice
 from .wire.keys import read_key
 from .wire.points import read_point
+from .wire.settlement import add_settlement
 from .wire.summaries import add_content, check_mask, days_open, days_overdue, masked
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -93,6 +94,7 @@ class Audit(service_grpc.AuditServiceServicer):
         if full:
             entity = state.header.legal_entity_id
             add_content(message, state.addresses.values(), lines, entity, self._position)
+            add_settlement(message, state.ledger, events[-1].stream, state.header.currency)
         more = bool(lines) and after + len(lines) < len(state.lines)
         return pb.GetInvoiceAsOfResponse(
             invoice=masked(message, request.read_mask),

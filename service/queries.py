@@ -33,6 +33,7 @@ from .wire.filters import read_filter
 from .wire.invoices import check_view, write_line
 from .wire.keys import read_key
 from .wire.receivables import read_receivables_filter, write_receivable
+from .wire.settlement import add_settlement
 from .wire.summaries import add_content, check_mask, masked, write_summary
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -84,7 +85,9 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
         message = self._written(answer.found.summary)
         if full:
             found = answer.found
-            add_content(message, found.summary, found.addresses, found.lines, self._position)
+            header = found.summary.header
+            add_content(message, found.addresses, found.lines, header.legal_entity_id, self._position)
+            add_settlement(message, found.summary.ledger, invoice_id, header.currency)
         return query_pb.GetInvoiceResponse(
             invoice=masked(message, request.read_mask),
             position=self._position(answer.position),

@@ -21,11 +21,11 @@ from .transact import Book, Outcome
 from .wire.invoices import write_invoice
 from .wire.keys import read_key
 from .wire.settlement import (
+    add_settlement,
     read_conversion,
     read_payment,
     read_reversal,
     read_write_off,
-    write_ledger,
 )
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -155,7 +155,7 @@ class SettlingServicer(service_grpc.InvoiceServiceServicer):
             updated=outcome.recorded or before[-1].recorded,
             full=False,
         )
-        message.settlement.CopyFrom(write_ledger(state.ledger, invoice_id, state.header.currency))
+        add_settlement(message, state.ledger, invoice_id, state.header.currency)
         return message
 
     def _token(self, position: int) -> str:

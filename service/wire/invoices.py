@@ -12,6 +12,7 @@ from domain import debit_memo, invoice, tax
 from domain.findings import Findings, Rule
 
 from .content import LINE_REFERENCE_KINDS, REFERENCE_KINDS, STATUSES, TAX_STATUSES
+from .settlement import add_settlement
 from .values import EnumTable, write_date, write_decimal, write_instant, write_money
 
 Positioned = Callable[[int], str]  # a position as it is answered
@@ -245,6 +246,7 @@ def write_invoice(
     if settled := state.full_settlement_date:
         message.full_settlement_date.CopyFrom(write_date(settled))
     if full:
+        add_settlement(message, state.ledger, invoice_id, state.header.currency)
         message.content.address_groups.extend(map(write_address, state.addresses.values()))
         entity = state.header.legal_entity_id
         message.lines.extend(write_line(line, entity, position) for line in state.lines[:LINES_SHOWN_MAX])

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from google.type.money_pb2 import Money
 
+from daybook.v1 import invoice_pb2
 from daybook.v1 import invoice_service_pb2 as service_pb
 from daybook.v1 import settlement_pb2 as pb
 from domain import credit_memo, crediting, invoice
@@ -88,6 +89,14 @@ def write_ledger(ledger: invoice.Ledger, invoice_id: UUID, currency: str) -> pb.
         conversions=(_write_conversion(each, currency) for each in ledger.conversions),
         write_off=_write_write_off(written_off, currency) if written_off else None,
     )
+
+
+def add_settlement(
+    message: invoice_pb2.Invoice, ledger: invoice.Ledger | None, invoice_id: UUID, currency: str
+) -> None:
+    """What was settled of an invoice, where anything was."""
+    if ledger is not None and ledger is not invoice.UNTOUCHED:
+        message.settlement.CopyFrom(write_ledger(ledger, invoice_id, currency))
 
 
 def _write_payment(payment: invoice.Payment, currency: str) -> pb.Payment:

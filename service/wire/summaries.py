@@ -22,7 +22,6 @@ from .invoices import (
     write_tax_status,
     write_totals,
 )
-from .settlement import write_ledger
 from .values import PATHS_MAX, within, write_date, write_instant
 
 
@@ -83,18 +82,14 @@ def _is_open(said: Said) -> bool:
 
 def add_content(
     message: pb.Invoice,
-    summary: InvoiceSummary,
     addresses: Iterable[invoice.AddressGroupAssigned],
     lines: Iterable[invoice.Line],
+    legal_entity_id: str,
     position: Positioned,
 ) -> None:
     """What the full view has besides."""
     message.content.address_groups.extend(map(write_address, addresses))
-    entity = summary.header.legal_entity_id
-    message.lines.extend(write_line(line, entity, position) for line in lines)
-    if summary.ledger:
-        currency = summary.header.currency
-        message.settlement.CopyFrom(write_ledger(summary.ledger, summary.id, currency))
+    message.lines.extend(write_line(line, legal_entity_id, position) for line in lines)
 
 
 _FIELDS = tuple(field.name for field in pb.Invoice.DESCRIPTOR.fields)
