@@ -244,7 +244,8 @@ async def serve(config: Config, say: Say = print) -> None:
             database(settled, say) as dsn,
             looked_after(replace(settled, database_url=dsn, seal_key=seal_key(settled, say)), say),
         ):
-            say(f"daybook serves on {settled.listen}")
+            if not stop.is_set():  # who was told to stop while starting never says that it serves
+                say(f"daybook serves on {settled.listen}")
             await stop.wait()
             say("finishing what runs")
 

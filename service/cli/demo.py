@@ -27,7 +27,7 @@ ORDER = "SO-2026-00417"
 INVOICE = Named(key="nl-de:2026-0467")
 TAXED = Named(key="nl-de:2026-0710")
 MEMO, MEMO_ORDER = NamedMemo("nl-de:DM-2026-0007"), "SO-2026-00533"
-READY_SECONDS_MAX = 60.0
+READY_SECONDS_MAX = 180.0  # a first start compiles everything, and the machine may be busy
 STOP_SECONDS_MAX = 30.0
 LOG_SHOWN = 2000  # characters
 SERVES = "daybook serves on "
@@ -111,7 +111,7 @@ def serving(data: Path) -> Iterator[str]:
         try:
             target = target_of(server)
             if target is None:
-                raise Stop("the service did not start", 3)
+                raise Stop(f"the service did not start within {READY_SECONDS_MAX:.0f} s, or ended before", 3)
             yield target
         except BaseException:
             log.seek(0)

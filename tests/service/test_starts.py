@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +101,19 @@ def test_a_second_serve_on_a_data_folder_is_refused_and_names_the_first(tmp_path
             load.wait_for_more(4)
     finally:
         first.stop()
+
+
+def test_who_is_told_to_stop_while_starting_ends_in_order_and_never_says_that_it_serves() -> None:
+    with tempfile.TemporaryDirectory(prefix="daybook-test-") as folder:
+        command = [DAYBOOK, "serve", "--listen", "127.0.0.1:0", "--data-dir", folder]
+        served = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert served.stdout is not None
+        assert "making a new database" in served.stdout.readline()
+        served.terminate()
+        said, trouble = served.communicate(timeout=START_SECONDS_MAX)
+    assert "serves on" not in said
+    assert "Traceback" not in trouble
+    assert served.returncode == 0
 
 
 def test_a_database_that_nobody_has_migrated_is_refused_with_the_command_that_helps(empty: Database) -> None:
