@@ -105,7 +105,7 @@ def shown(value: object) -> str:
 
 def listed(names: Iterable[str], most: int = LISTED_MAX) -> str:
     """Names that would have been right, as a finding lists them."""
-    have = nsmallest(most + 1, names)
+    have = nsmallest(most + 1, filter(None, names))
     if not have:
         return "none"
     return ", ".join(name[:SHOWN_MAX] for name in have[:most]) + (", …" if len(have) > most else "")

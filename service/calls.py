@@ -33,8 +33,13 @@ class Callers:
         return Who("claimed", claimed) if claimed else Who("local", self.local_user)
 
     def meta(
-        self, context: grpc.aio.ServicerContext[Any, Any], reason: str = "", correlation_id: str = ""
+        self,
+        context: grpc.aio.ServicerContext[Any, Any],
+        reason: str = "",
+        correlation_id: str = "",
+        findings: Findings | None = None,
     ) -> Meta:
+        """What goes beside the events. What is wrong with it is told with the rest, where there is a rest."""
         actor = trace = ""
         for key, value in context.invocation_metadata() or ():
             if key == ACTOR:
@@ -42,7 +47,7 @@ class Callers:
             elif key == TRACE:
                 trace = _text(value)
         texts = ((ACTOR, actor), ("reason", reason), ("correlation_id", correlation_id))
-        _check_texts(texts)
+        _check_texts(texts, findings)
         return Meta(
             self.who(context, actor), correlation=correlation_id, reason=reason, trace=trace[:TEXT_MAX]
         )
@@ -57,19 +62,14 @@ def _certified(auth: Any) -> str:
     return _text(names[0])[:TEXT_MAX] if names else ""
 
 
-def _check_texts(texts: Iterable[tuple[str, str]]) -> None:
-    findings = Findings()
+def _check_texts(texts: Iterable[tuple[str, str]], told_later: Findings | None = None) -> None:
+    findings = Findings() if told_later is None else told_later
     for path, value in texts:
         check_text(value, path, findings)
-    if findings:
+    if findings and told_later is None:
         raise Malformed(findings)
 
 
 def deadline(context: grpc.aio.ServicerContext[Any, Any]) -> float:
     """The instant, by the loop's clock, until which the store may take."""
     return asyncio.get_running_loop().time() + max(0.0, budget(context) - STORE_MARGIN)
-
-
-def request_id(value: str, path: str = "request_id") -> str:
-    _check_texts(((path, value),))
-    return value

@@ -19,7 +19,7 @@ from projections.reader import Reader
 from . import positions
 from .calls import Callers, deadline
 from .invoices import write_findings
-from .keys import missing
+from .keys import MemoKey, missing
 from .pages import pages, size
 from .transact import Book, Decide, Outcome
 from .wire.debit_memos import read_memo, read_memo_filter, read_memo_key, write_memo
@@ -83,68 +83,69 @@ class DebitMemos(service_grpc.DebitMemoServiceServicer):
         if not request.HasField("memo"):
             raise missing("memo")
         meta = self._callers.meta(context, request.reason, request.correlation_id)
-        memo_id, findings = read_memo_key(request.key), Findings()
+        key, findings = read_memo_key(request.key), Findings()
         content = read_memo(request.memo, findings, self._book.limits.lines_max)
         command = debit_memo.Update(content, request.expected_version, request.request_id)
         outcome = await self._book.transact_memo(
-            memo_id,
-            lambda memo, rules: debit_memo.update(command, memo, memo_id, rules, findings),
+            key.id,
+            lambda memo, rules: debit_memo.update(command, there(memo, key), key.id, rules, findings),
             meta,
             deadline(context),
         )
-        return service_pb.UpdateDebitMemoResponse(**self._changed(memo_id, outcome))
+        return service_pb.UpdateDebitMemoResponse(**self._changed(key.id, outcome))
 
     async def PostDebitMemo(
         self, request: service_pb.PostDebitMemoRequest, context: Context
     ) -> service_pb.PostDebitMemoResponse:
-        memo_id = read_memo_key(request.key)
+        key = read_memo_key(request.key)
         outcome = await self._change(
-            request, context, lambda memo, rules: debit_memo.post(debit_memo.Post(), memo, memo_id, rules)
+            request, context, key, lambda memo, rules: debit_memo.post(debit_memo.Post(), memo, key.id, rules)
         )
-        return service_pb.PostDebitMemoResponse(**self._changed(memo_id, outcome))
+        return service_pb.PostDebitMemoResponse(**self._changed(key.id, outcome))
 
     async def CancelDebitMemo(
         self, request: service_pb.CancelDebitMemoRequest, context: Context
     ) -> service_pb.CancelDebitMemoResponse:
-        memo_id = read_memo_key(request.key)
+        key = read_memo_key(request.key)
         outcome = await self._change(
-            request, context, lambda memo, _: debit_memo.cancel(debit_memo.Cancel(), memo, memo_id)
+            request, context, key, lambda memo, _: debit_memo.cancel(debit_memo.Cancel(), memo, key.id)
         )
-        return service_pb.CancelDebitMemoResponse(**self._changed(memo_id, outcome))
+        return service_pb.CancelDebitMemoResponse(**self._changed(key.id, outcome))
 
     async def VoidDebitMemo(
         self, request: service_pb.VoidDebitMemoRequest, context: Context
     ) -> service_pb.VoidDebitMemoResponse:
-        memo_id = read_memo_key(request.key)
+        key = read_memo_key(request.key)
         outcome = await self._change(
-            request, context, lambda memo, _: debit_memo.void(debit_memo.Void(), memo, memo_id)
+            request, context, key, lambda memo, _: debit_memo.void(debit_memo.Void(), memo, key.id)
         )
-        return service_pb.VoidDebitMemoResponse(**self._changed(memo_id, outcome))
+        return service_pb.VoidDebitMemoResponse(**self._changed(key.id, outcome))
 
     async def MarkDebitMemoProcessed(
         self, request: service_pb.MarkDebitMemoProcessedRequest, context: Context
     ) -> service_pb.MarkDebitMemoProcessedResponse:
-        memo_id = read_memo_key(request.key)
+        key = read_memo_key(request.key)
         command = debit_memo.MarkProcessed(request.reason)
         outcome = await self._change(
             request,
             context,
-            lambda memo, _: debit_memo.mark_processed(command, memo, memo_id, Findings()),
+            key,
+            lambda memo, _: debit_memo.mark_processed(command, memo, key.id, Findings()),
         )
-        return service_pb.MarkDebitMemoProcessedResponse(**self._changed(memo_id, outcome))
+        return service_pb.MarkDebitMemoProcessedResponse(**self._changed(key.id, outcome))
 
     async def GetDebitMemo(
         self, request: service_pb.GetDebitMemoRequest, context: Context
     ) -> service_pb.GetDebitMemoResponse:
-        memo_id = read_memo_key(request.key)
+        key = read_memo_key(request.key)
         answer = await debit_memos.find(
             self._reader,
-            memo_id,
+            key.id,
             min_position=self._min_position(request.min_position),
             deadline=deadline(context),
         )
         if answer.found is None:
-            raise debit_memo.NotFound(key=memo_id)
+            raise debit_memo.NotFound(key=key)
         return service_pb.GetDebitMemoResponse(
             memo=self._written(answer.found, full=True), position=self._position(answer.position)
         )
@@ -169,10 +170,12 @@ class DebitMemos(service_grpc.DebitMemoServiceServicer):
         )
 
     async def _change(
-        self, request: Request, context: Context, decide: Decide[debit_memo.DebitMemo]
+        self, request: Request, context: Context, key: MemoKey, decide: Decide[debit_memo.DebitMemo]
     ) -> Outcome[debit_memo.DebitMemo]:
         meta = self._callers.meta(context, request.reason, request.correlation_id)
-        return await self._book.transact_memo(read_memo_key(request.key), decide, meta, deadline(context))
+        return await self._book.transact_memo(
+            key.id, lambda memo, rules: decide(there(memo, key), rules), meta, deadline(context)
+        )
 
     def _changed(self, memo_id: UUID, outcome: Outcome[debit_memo.DebitMemo]) -> dict[str, Any]:
         """What the answer to every change holds."""
@@ -201,3 +204,10 @@ class DebitMemos(service_grpc.DebitMemoServiceServicer):
 
     def _position(self, position: int) -> str:
         return positions.token(self._book.log.identity, position)
+
+
+def there(memo: debit_memo.DebitMemo | None, key: MemoKey) -> debit_memo.DebitMemo:
+    """The memo that a caller means, or a refusal in the caller's own words."""
+    if memo is None:
+        raise debit_memo.NotFound(key=key)
+    return memo

@@ -16,7 +16,7 @@ from domain.findings import Finding, Findings, Malformed
 from store.log import Meta
 
 from . import positions
-from .calls import Callers, deadline, request_id
+from .calls import Callers, deadline
 from .estimator import Estimator
 from .keys import missing, resolved, there
 from .pages import pages, size
@@ -47,8 +47,8 @@ class Invoices(SettlingServicer):
     ) -> service_pb.IngestInvoiceResponse:
         if not request.HasField("invoice"):
             raise missing("invoice")
-        meta = self._callers.meta(context, request.reason, request.correlation_id)
         findings = Findings()
+        meta = self._callers.meta(context, request.reason, request.correlation_id, findings)
         check_view(request.view, findings)
         content = read_content(request.invoice, findings, self._book.limits.lines_max)
         key = content.unique_identifier
@@ -108,16 +108,16 @@ class Invoices(SettlingServicer):
     ) -> service_pb.ReviseInvoiceResponse:
         if not request.HasField("invoice"):
             raise missing("invoice")
-        meta = self._callers.meta(context, request.reason, request.correlation_id)
+        findings = Findings()
+        meta = self._callers.meta(context, request.reason, request.correlation_id, findings)
         until = deadline(context)
         key = read_key(request.key)
         invoice_id = await resolved(key, self._book.log, until)
-        findings = Findings()
         check_view(request.view, findings)
         command = invoice.Revise(
             read_content(request.invoice, findings, self._book.limits.lines_max),
             request.expected_version,
-            request_id(request.request_id),
+            request.request_id,
             defer_tax=request.defer_tax,
         )
         try:
@@ -150,10 +150,8 @@ class Invoices(SettlingServicer):
     async def UpdateInvoice(
         self, request: service_pb.UpdateInvoiceRequest, context: Context
     ) -> service_pb.UpdateInvoiceResponse:
-        meta = self._callers.meta(context, request.reason, request.correlation_id)
         findings = Findings()
-        if not request.update_mask.paths:
-            raise missing("update_mask")
+        meta = self._callers.meta(context, request.reason, request.correlation_id, findings)
         changed = known_paths(request.update_mask.paths, invoice.UPDATABLE, "update_mask", findings)
         change = request.change
         named = change.HasField("reference")
@@ -163,7 +161,7 @@ class Invoices(SettlingServicer):
             labels=read_labels(change.labels, "change.labels", findings),
             reference=read_reference(change.reference, "change.reference", findings) if named else None,
             expected_version=request.expected_version,
-            request_id=request_id(request.request_id),
+            request_id=request.request_id,
         )
         until = deadline(context)
         key = read_key(request.key)

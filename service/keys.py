@@ -35,6 +35,17 @@ class Key:
         return shown(self.unique_identifier) if self.unique_identifier else str(self.invoice_id)
 
 
+@dataclass(frozen=True, slots=True)
+class MemoKey:
+    """A debit memo's id, and what the caller called it by."""
+
+    id: UUID
+    called: str
+
+    def __str__(self) -> str:
+        return self.called
+
+
 def missing(path: str = "key") -> Malformed:
     findings = Findings()
     findings.add(path, Rule.REQUIRED)

@@ -221,7 +221,8 @@ def revise(
     findings = findings.copy()
     _check_revision(command, invoice, findings)
     filled = command.filled or Filled(content)
-    filled = replace(filled, content=replace(filled.content, status=None))
+    if filled.content.status is not Status.DRAFT:
+        filled = replace(filled, content=replace(filled.content, status=None))
     checked = _checked(filled, rules, findings)
     body = _body(checked, invoice_id, rules, command.defer_tax)
     revised = InvoiceRevised(

@@ -7,7 +7,7 @@ from itertools import islice, zip_longest
 
 from ..money import ZERO
 from .content import AddressContent, Content, LineContent, TaxContent
-from .events import AddressGroupAssigned, Header, Status, TaxRow
+from .events import AddressGroupAssigned, Header, Status, TaxRow, TaxStatus
 from .references import is_of_memo
 from .state import Invoice, Line
 
@@ -57,9 +57,14 @@ _FROM_MEMO = frozenset(f"invoice.{name}" for name in (*_ADDRESSES, "account_name
 
 def told_differences(content: Content, invoice: Invoice) -> str:
     """The first paths that differ, as a refusal tells them."""
-    paths = list(islice(differences(content, invoice), DIFFERENCES_MAX + 1))
-    if not paths:
-        return "what one of them says and the other leaves to defaults"
+    if paths := _listed(differences(content, invoice)):
+        return paths
+    by_default = _listed(_said_as_by_default(content)) or "what this one leaves to defaults"
+    return f"{by_default} (one says it, the other leaves it to its default)"
+
+
+def _listed(differing: Iterable[str]) -> str:
+    paths = list(islice(differing, DIFFERENCES_MAX + 1))
     return ", ".join(paths[:DIFFERENCES_MAX]) + (", …" if len(paths) > DIFFERENCES_MAX else "")
 
 
@@ -102,12 +107,24 @@ def _header(content: Content, invoice: Invoice) -> Iterator[str]:
         yield "invoice.currency_code"
     if dict(content.labels) != header.labels:
         yield "invoice.labels"
-    if (content.status is Status.POSTED) != (invoice.posted_date is not None):
+    status = _status(header)
+    if content.status is not status:
         yield "invoice.status"
-    elif content.posted_date != (None if "posted_date" in header.defaulted else invoice.posted_date):
+    elif content.posted_date != (invoice.posted_date if _said_posted_date(status, header) else None):
         yield "invoice.posted_date"
     yield from _part("invoice.reference", _REFERENCE, content.reference, header.reference)
     yield from _part("invoice.source", _SOURCE, content.source, header.source)
+
+
+def _status(header: Header) -> Status | None:
+    """As it was said when the invoice came in, whatever it has become since."""
+    if "status" in header.defaulted:
+        return None
+    return Status.POSTED if header.tax_status is TaxStatus.POSTED else Status.DRAFT
+
+
+def _said_posted_date(status: Status | None, header: Header) -> bool:
+    return status is Status.POSTED and "posted_date" not in header.defaulted
 
 
 def _addresses(content: Content, invoice: Invoice) -> Iterator[str]:
@@ -141,6 +158,19 @@ def _line(said: LineContent, stands: Line, content: Content, header: Header) -> 
         yield "description"
     yield from _part("reference", _LINE_REFERENCE, said.reference, added.reference)
     yield from _taxes(said, stands)
+
+
+def _said_as_by_default(content: Content) -> Iterator[str]:
+    """What lines say though they need not; whether the invoice's own lines said it is not remembered."""
+    for index, line in enumerate(content.lines):
+        path = f"invoice.lines[{index}]"
+        yield from (f"{path}.{name}" for name in (*_LINE_DEFAULTED, "legal_entity_id") if getattr(line, name))
+        for name in _ADDRESSES:
+            if (said := getattr(line, name)) and said == getattr(content, name):
+                yield f"{path}.{name}"
+        for number, row in enumerate(line.taxes):
+            if row.exempt_amount is not None and not row.exempt_amount:
+                yield f"{path}.taxes[{number}].exempt_amount"
 
 
 def _taxes(said: LineContent, stands: Line) -> Iterator[str]:

@@ -65,6 +65,8 @@ class Frame:
 
     def defaulted(self, content: Content) -> Iterable[str]:
         """The header fields that were not sent and have a value all the same."""
+        if content.status is None:
+            yield "status"
         if content.tax_status is None:
             yield "tax_status"
         if content.due_date is None:

@@ -75,16 +75,20 @@ class Plan:
 
 
 def plan(command: Apply, reference: ReferenceData, findings: Findings) -> Plan:
-    """What applying would change. `findings` may hold what the edge could not read, and is left as it is."""
-    if command.base_version and command.base_version != reference.version:
-        raise StaleBase(version=reference.version, base=command.base_version)
+    """What applying would change. `findings` may hold what the edge could not read, and is left as it is.
+
+    A base that has moved on is refused where it matters: what stands already, as after a retry, does not.
+    """
     entries = list(command.entries)
     if command.settings is not None:
         entries.append(replace(reference.settings, **command.settings))  # type: ignore[arg-type]
     changes = [*_merged(entries, reference), *_pruned(command, reference)]
-    if found := check(entries, [change.event for change in changes], reference, findings.copy()):
-        raise Malformed(found)
     differing = tuple(change for change in changes if change.before != change.after)
+    found = check(entries, [change.event for change in changes], reference, findings.copy())
+    if (found or differing) and command.base_version not in (0, reference.version):
+        raise StaleBase(version=reference.version, base=command.base_version)
+    if found:
+        raise Malformed(found)
     return Plan(differing, unchanged=len(entries) - sum(change.after is not None for change in differing))
 
 

@@ -77,7 +77,7 @@ def ingest(service: Service, author: Author, shape: Shape, job: Job) -> Done:
         if long_for_people(reading, shape):
             stack.enter_context(said.progress(reading))
         try:
-            asyncio.run(sent(service, author, job, reading, said))
+            asyncio.run(sent(service, author, job, reading, said, in_full=shape.as_json))
         except Interrupted as trouble:
             said.interrupted(trouble)
     if said.misses_reference_data and book_is_empty(service):
@@ -98,9 +98,12 @@ def book_is_empty(service: Service) -> bool:
     return not answer.version
 
 
-async def sent(service: Service, author: Author, job: Job, reading: Reading, said: Report) -> None:
+async def sent(
+    service: Service, author: Author, job: Job, reading: Reading, said: Report, *, in_full: bool
+) -> None:
     async with connect_async(service.server, service.tls()) as channel:
-        sender = Sender(InvoiceServiceStub(channel), author, service.timeout, job.dry_run, job.window)
+        stub = InvoiceServiceStub(channel)
+        sender = Sender(stub, author, service.timeout, job.dry_run, job.window, in_full)
         async for result in sender.send(iter(reading)):
             said.add(result)
 

@@ -87,6 +87,7 @@ class Sender:
     timeout: float
     validate_only: bool
     window: int
+    in_full: bool = False  # what a dry run works out
     seen: Counter[str] = field(default_factory=Counter)
 
     async def send(self, things: Iterator[Written]) -> AsyncIterator[Result]:
@@ -119,7 +120,7 @@ class Sender:
         request, problems = ingestion(written.tree)
         if self.validate_only:
             request.validate_only = True
-            request.view = pb.INVOICE_VIEW_BASIC
+            request.view = pb.INVOICE_VIEW_FULL if self.in_full else pb.INVOICE_VIEW_BASIC
         if not problems and not request.invoice.unique_identifier:
             said = digest(request.invoice)
             self.seen[said] += 1

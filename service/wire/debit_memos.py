@@ -9,10 +9,10 @@ from uuid import UUID
 from daybook.v1 import debit_memo_pb2 as pb
 from daybook.v1 import debit_memo_service_pb2 as service_pb
 from domain import debit_memo, identity, invoice
-from domain.findings import Findings, Malformed
+from domain.findings import Findings, Malformed, shown
 from projections.debit_memos import MemoFilter
 
-from ..keys import missing
+from ..keys import MemoKey, missing
 from .content import read_address, read_tax
 from .filters import STATUSES_MAX
 from .invoices import write_address, write_rows
@@ -36,19 +36,19 @@ GENERATIONS = EnumTable(pb.InvoiceGenerationStatus, debit_memo.Generation, "INVO
 # From the wire
 
 
-def read_memo_key(message: service_pb.DebitMemoKey, path: str = "key") -> UUID:
+def read_memo_key(message: service_pb.DebitMemoKey, path: str = "key") -> MemoKey:
     findings = Findings()
-    memo_id: UUID | None = None
     match message.WhichOneof("key"):
         case "debit_memo_id":
             memo_id = read_uuid(message.debit_memo_id, f"{path}.debit_memo_id", findings)
+            if memo_id is None:
+                raise Malformed(findings)
+            return MemoKey(memo_id, str(memo_id))
         case "unique_identifier" if message.unique_identifier:
-            memo_id = identity.debit_memo(message.unique_identifier)
+            called = message.unique_identifier
+            return MemoKey(identity.debit_memo(called), shown(called))
         case _:
             raise missing(path)
-    if memo_id is None:
-        raise Malformed(findings)
-    return memo_id
 
 
 def read_memo(

@@ -242,8 +242,10 @@ def test_what_a_period_names_is_not_removed() -> None:
 def test_nobody_applies_over_what_he_has_not_seen() -> None:
     before = applying(*ALL).after
     assert applying(GERMANY, to=before, base=1).plan().unchanged == 1
+    moved_on, other = replace(before, version=2), replace(GERMANY, name="Other")
     with pytest.raises(StaleBase) as refusal:
-        applying(GERMANY, to=replace(before, version=2), base=1).plan()
+        applying(other, to=moved_on, base=1).plan()
+    assert applying(GERMANY, to=moved_on, base=1).plan().changes == ()
     assert refusal.value.facts == {"version": "2", "base": "1"}
 
 

@@ -272,6 +272,17 @@ async def test_an_update_that_breaks_rules_is_refused(
     assert len(await server.history(key)) == 5
 
 
+async def test_what_is_wrong_beside_the_change_is_told_with_the_rest(server: House) -> None:
+    await a_posted(server, "all at once")
+    change = Change(description="\x00")
+    request = update("all at once", "description", change=change, reason="y" * 256, request_id="z" * 256)
+    error = await refused(server.invoices.UpdateInvoice(request))
+    assert [each.path for each in error.findings] == ["reason", "request_id", "change.description"]
+    content = an_invoice("never recorded", account_id="")
+    error = await refused(server.invoices.IngestInvoice(ingest(content, correlation_id="y" * 256)))
+    assert [each.path for each in error.findings] == ["correlation_id", "invoice.account_id"]
+
+
 async def test_an_update_for_an_older_version_is_turned_away(server: House) -> None:
     await a_draft(server, "updated")
     request = update("updated", "description", change=Change(description="a"), expected_version=1)

@@ -94,7 +94,9 @@ def test_what_is_read_is_not_written_over(server: str, tmp_path: Path) -> None:
 
 
 def test_a_dry_run_checks_everything_and_records_nothing(server: str, key: str) -> None:
-    assert outcome(ingest(server, invoice(key), "--dry-run", "--json")) == "valid"
+    valid = json.loads(ingest(server, invoice(key), "--dry-run", "--json").stdout)
+    assert valid["outcome"] == "valid"
+    assert [line["content"]["name"] for line in valid["invoice"]["lines"]] == ["Sensor"]
     daybook(server, "show", "--key", key, status=1)
     said = ingest(server, invoice(key, currency="EURO"), "--dry-run", status=1)
     assert "invoice.currency_code: an ISO 4217 code" in said.stdout

@@ -130,6 +130,14 @@ async def test_a_draft_is_canceled_and_a_posted_one_voided(server: House) -> Non
     assert again.replayed
 
 
+@pytest.mark.parametrize("method", ["PostDebitMemo", "CancelDebitMemo", "VoidDebitMemo", "GetDebitMemo"])
+async def test_a_memo_that_there_is_not_is_named_as_the_caller_named_it(server: House, method: str) -> None:
+    request = getattr(service_pb, f"{method}Request")(key=named("never heard of"))
+    explanation = await refused(getattr(memos(server), method)(request))
+    assert (explanation.code, explanation.reason) == (grpc.StatusCode.NOT_FOUND, "DEBIT_MEMO_NOT_FOUND")
+    assert explanation.facts == {"key": "'never heard of'"}
+
+
 async def test_a_dry_run_writes_nothing_and_tells_all_findings(server: House) -> None:
     stub = memos(server)
     wrong = service_pb.CreateDebitMemoRequest(

@@ -143,6 +143,15 @@ async def test_an_application_to_a_version_that_has_moved_on_is_turned_away(own_
     assert error.facts == {"version": "2", "base": "1"}
 
 
+async def test_an_application_that_is_sent_again_is_answered_though_it_moved_its_own_base(
+    own_server: House,
+) -> None:
+    request = apply(a_term("new"), base_version=1)
+    await own_server.reference.ApplyReferenceData(request)
+    again = await own_server.reference.ApplyReferenceData(request)
+    assert (len(again.changes), again.unchanged_count, again.version) == (0, 1, 2)
+
+
 async def test_appliers_at_once_all_come_to_pass_one_after_the_other(own_server: House) -> None:
     calls = (own_server.reference.ApplyReferenceData(apply(a_term(f"term {n}"))) for n in range(20))
     answers = await asyncio.gather(*calls)

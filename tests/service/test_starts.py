@@ -105,7 +105,7 @@ def test_a_second_serve_on_a_data_folder_is_refused_and_names_the_first(tmp_path
 
 def test_who_is_told_to_stop_while_starting_ends_in_order_and_never_says_that_it_serves() -> None:
     with tempfile.TemporaryDirectory(prefix="daybook-test-") as folder:
-        command = [DAYBOOK, "serve", "--listen", "127.0.0.1:0", "--data-dir", folder]
+        command: list[str | Path] = [DAYBOOK, "serve", "--listen", "127.0.0.1:0", "--data-dir", folder]
         served = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert served.stdout is not None
         assert "making a new database" in served.stdout.readline()

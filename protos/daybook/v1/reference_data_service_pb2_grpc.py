@@ -55,7 +55,8 @@ class ReferenceDataServiceServicer(object):
         """Merges entries into the reference data, by id. What is not mentioned stays, unless `prune` is set.
 
         INVALID_ARGUMENT with every finding; ABORTED with reason `STALE_BASE` when `base_version` is not the
-        present one. Applying what already stands changes nothing.
+        present one and something would change. Applying what already stands changes nothing, so that a
+        request can be sent again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

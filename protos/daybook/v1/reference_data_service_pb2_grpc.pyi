@@ -37,7 +37,8 @@ class ReferenceDataServiceStub:
     """Merges entries into the reference data, by id. What is not mentioned stays, unless `prune` is set.
 
     INVALID_ARGUMENT with every finding; ABORTED with reason `STALE_BASE` when `base_version` is not the
-    present one. Applying what already stands changes nothing.
+    present one and something would change. Applying what already stands changes nothing, so that a
+    request can be sent again.
     """
     GetReferenceData: _grpc.UnaryUnaryMultiCallable[_reference_data_service_pb2.GetReferenceDataRequest, _reference_data_service_pb2.GetReferenceDataResponse]
     """The reference data as it stands."""
@@ -51,7 +52,8 @@ class ReferenceDataServiceAsyncStub(ReferenceDataServiceStub):
     """Merges entries into the reference data, by id. What is not mentioned stays, unless `prune` is set.
 
     INVALID_ARGUMENT with every finding; ABORTED with reason `STALE_BASE` when `base_version` is not the
-    present one. Applying what already stands changes nothing.
+    present one and something would change. Applying what already stands changes nothing, so that a
+    request can be sent again.
     """
     GetReferenceData: _aio.UnaryUnaryMultiCallable[_reference_data_service_pb2.GetReferenceDataRequest, _reference_data_service_pb2.GetReferenceDataResponse]  # type: ignore[assignment]
     """The reference data as it stands."""
@@ -68,7 +70,8 @@ class ReferenceDataServiceServicer(metaclass=_abc_1.ABCMeta):
         """Merges entries into the reference data, by id. What is not mentioned stays, unless `prune` is set.
 
         INVALID_ARGUMENT with every finding; ABORTED with reason `STALE_BASE` when `base_version` is not the
-        present one. Applying what already stands changes nothing.
+        present one and something would change. Applying what already stands changes nothing, so that a
+        request can be sent again.
         """
 
     @_abc_1.abstractmethod
