@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,8 +21,10 @@ CREATE TABLE IF NOT EXISTS projections.checkpoints (
     generation integer NOT NULL,
     position bigint NOT NULL DEFAULT 0,
     moved timestamptz NOT NULL DEFAULT now(),
+    rate double precision NOT NULL DEFAULT 0,
     PRIMARY KEY (projection, code, generation)
 ) WITH (fillfactor = 20);
+ALTER TABLE projections.checkpoints ADD COLUMN IF NOT EXISTS rate double precision NOT NULL DEFAULT 0;
 
 -- The generation that answers. Old and new code, side by side during a deployment, each have their own.
 CREATE TABLE IF NOT EXISTS projections.live (
@@ -86,7 +88,9 @@ WHERE projection = %s AND code = %s
 """
 # The commit does not wait for the disk: rows and checkpoint are lost together, and worked out again.
 MOVE = f"""
-UPDATE projections.checkpoints SET position = %(upto)s, moved = now()
+UPDATE projections.checkpoints SET position = %(upto)s, moved = now(), rate = 0.7 * rate + 0.3 * (
+    (%(upto)s - position) / greatest(extract(epoch FROM now() - moved)::double precision, 0.001)
+)
 WHERE projection = %(projection)s AND code = %(code)s AND generation = %(generation)s
     AND position = %(position)s
 RETURNING pg_notify('{CHANNEL}', %(tidings)s), set_config('synchronous_commit', 'off', true), (
@@ -95,6 +99,11 @@ RETURNING pg_notify('{CHANNEL}', %(tidings)s), set_config('synchronous_commit', 
 )
 """
 SETTLE = "DELETE FROM projections.troubles WHERE projection = %s AND code = %s AND generation = %s"
+RESUME = """
+DELETE FROM projections.troubles AS trouble USING projections.live
+WHERE (trouble.projection, trouble.code, trouble.generation) = (live.projection, live.code, live.generation)
+    AND live.projection = %s AND live.code = %s
+"""
 STAND_STILL = """
 INSERT INTO projections.troubles (projection, code, generation, position, event, error)
 SELECT projection, code, generation, %(at)s, %(event)s, %(error)s FROM projections.checkpoints
@@ -107,7 +116,7 @@ SET position = EXCLUDED.position, event = EXCLUDED.event, error = EXCLUDED.error
 STANDINGS = """
 SELECT projection, code, generation,
     (projection, code, generation) IN (SELECT projection, code, generation FROM projections.live),
-    checkpoint.position, checkpoint.moved,
+    checkpoint.position, checkpoint.moved, checkpoint.rate,
     trouble.position, trouble.event, trouble.error, trouble.attempts, trouble.since
 FROM projections.checkpoints AS checkpoint
 LEFT JOIN projections.troubles AS trouble USING (projection, code, generation)
@@ -149,6 +158,7 @@ class Standing:
     live: bool
     position: int
     moved: datetime
+    rate: float  # positions a second, of late
     trouble: Trouble | None
 
 
@@ -233,6 +243,20 @@ async def stand_still(connection: Connection, projection: Projection, since: Mar
     await connection.execute(STAND_STILL, told)
 
 
+async def resume(pool: Pool, projection: Projection) -> None:
+    """Forget the trouble of the live generation: its runner tries the event again."""
+    with surfacing():
+        async with pool.connection() as connection:
+            await connection.execute(RESUME, (projection.name, projection.code))
+
+
+async def ready(pool: Pool, projections: Iterable[Projection]) -> Mapping[str, bool]:
+    """Which read models can answer, and of those which do not stand still: true."""
+    found = {(each.projection, each.code): each for each in await standings(pool) if each.live}
+    known = [(each.wire_name, found.get((each.name, each.code))) for each in projections]
+    return {name: standing.trouble is None for name, standing in known if standing}
+
+
 async def standings(pool: Pool) -> Sequence[Standing]:
     """Every generation of every read model, and what troubles it."""
     with surfacing():
@@ -243,9 +267,9 @@ async def standings(pool: Pool) -> Sequence[Standing]:
 
 
 def _standing(*row: Any) -> Standing:
-    projection, code, generation, live, position, moved, *trouble = row
+    projection, code, generation, live, position, moved, rate, *trouble = row
     known = Trouble(*trouble) if trouble[0] is not None else None
-    return Standing(projection, code, generation, live, position, moved, known)
+    return Standing(projection, code, generation, live, position, moved, rate, known)
 
 
 def _key(projection: Projection, since: Mark) -> dict[str, object]:

@@ -54,6 +54,11 @@ FORGET = (
 )
 
 
+class NoSuchProjection(Refused):
+    reason = "PROJECTION_NOT_FOUND"
+    because = "there is no read model {name} (have: {have})"
+
+
 class NoSuchGeneration(Refused):
     reason = "GENERATION_NOT_FOUND"
     because = "read model {projection} has no generation {generation} (have: {have})"

@@ -13,20 +13,20 @@ from uuid import UUID
 
 import structlog
 
-from store.log import Log
+from store.log import Log, Unavailable
 
 from . import bulk, checkpoint, generations, rebuilds
 from .bulk import Source, fill
-from .checkpoint import Mark, move
+from .checkpoint import ERROR_TEXT_MAX, Mark, move
 from .compare import Comparison, compare, snapshot
 from .feed import Decode, Feed, whole
 from .generations import Key, hold, key, mark_of, newest
-from .projection import Connection, NotReady, Poison, Pool, Projection
+from .projection import LOST, Connection, NotReady, Poison, Pool, Projection
 from .rebuilds import Rebuild, Superseded, step
 
+LOOK_SECONDS = 0.1  # between looks whether anything more is asked for
 CATCH_UP_EVENTS = 2_000  # read at once
 HOLD_EVENTS_MAX = 500  # that a generation may be behind while the live one is kept waiting
-BEHIND_EVENTS = 5_000  # that still have to be caught up with are worth a word of progress
 
 SET_POSITION = """
 UPDATE projections.checkpoints SET position = %s, moved = now()
@@ -57,10 +57,18 @@ class Rebuilder:
         self._known = known
         self._feed = Feed(log, decode, CATCH_UP_EVENTS)
 
-    async def run(self) -> None:
-        """Everything that is asked for on read models of this program, one after the other."""
-        while waiting := [each for each in await rebuilds.open_(self._pool) if self._ours(each)]:
-            await self.finish(waiting[0])
+    async def run(self, linger: float = 0.0) -> None:
+        """Everything that is asked for on read models of this program, and so many seconds later still."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + linger
+        while True:
+            if waiting := [each for each in await rebuilds.open_(self._pool) if self._ours(each)]:
+                await self.finish(waiting[0])
+                until = clock() + linger
+            elif clock() >= until:
+                return
+            else:
+                await asyncio.sleep(LOOK_SECONDS)
 
     def _ours(self, rebuild: Rebuild) -> bool:
         return (rebuild.projection, rebuild.code) in self._projections
@@ -73,10 +81,11 @@ class Rebuilder:
                 rebuild = await self._next(projection, rebuild)
             except Superseded:
                 rebuild = await rebuilds.read(self._pool, projection) or rebuild
-            except Poison as poison:
-                logger.exception("rebuild failed", projection=projection.wire_name, at=poison.position)
-                because = f"{poison.event} at position {poison.position}: {poison}"
-                rebuild = await self._give_up(projection, rebuild, "FAILED", because)
+            except (*LOST, Unavailable, TimeoutError):
+                raise
+            except Exception as error:
+                logger.exception("rebuild failed", projection=projection.wire_name)
+                rebuild = await self._failed(projection, error)
         logger.info("rebuild ended", projection=projection.wire_name, state=rebuild.state)
         return rebuild
 
@@ -232,6 +241,14 @@ class Rebuilder:
                 await generations.empty_out(connection, _key(projection, rebuild))
             more = {"found": found.as_json()} if found else {}
             return await step(connection, rebuild, state=state, error=because, generation=None, **more)
+
+    async def _failed(self, projection: Projection, error: Exception) -> Rebuild:
+        because = f"{type(error).__name__}: {error}"
+        if isinstance(error, Poison):
+            because = f"{error.event} at position {error.position}: {error}"
+        rebuild = await rebuilds.read(self._pool, projection)
+        assert rebuild is not None
+        return await self._give_up(projection, rebuild, "FAILED", because.replace("\0", "")[:ERROR_TEXT_MAX])
 
     async def _note(self, rebuild: Rebuild, **changes: object) -> Rebuild:
         async with self._pool.connection() as connection:

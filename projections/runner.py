@@ -15,6 +15,7 @@ from store.log import Log, Unavailable
 
 from .checkpoint import Mark, Stale, mark, move, stand_still
 from .feed import BATCH_EVENTS, Decode, Feed, Whole, whole
+from .leases import Leases
 from .projection import LOST, NotReady, Poison, Pool, Projection
 
 NOT_READY_SECONDS = 0.2  # between looks whether a generation is there by now
@@ -45,7 +46,8 @@ class Runner:
     """Runs all projections until it is stopped or cancelled.
 
     Any number of runners may run: a batch counts only where the checkpoint still is where it began.
-    `known` are the stored names of all events that this program knows.
+    `known` are the stored names of all events that this program knows. With `leases` it leaves to others
+    what others hold; without, it runs everything.
     """
 
     def __init__(
@@ -57,15 +59,21 @@ class Runner:
         *,
         known: Collection[str],
         batch: int = BATCH_EVENTS,
+        leases: Leases | None = None,
     ) -> None:
         feed = Feed(log, decode, batch)
         self._stopping = asyncio.Event()
-        self._followers = [_Follower(each, feed, pool, known, self._stopping) for each in projections]
+        self._leases = leases
+        self._followers = [_Follower(each, feed, pool, known, self._stopping, leases) for each in projections]
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for follower in self._followers:
-                group.create_task(follower.run(), name=f"projection {follower.projection.wire_name}")
+            leases = group.create_task(self._leases.run(), name="leases") if self._leases else None
+            async with asyncio.TaskGroup() as following:
+                for follower in self._followers:
+                    following.create_task(follower.run(), name=f"projection {follower.projection.wire_name}")
+            if leases is not None:
+                leases.cancel()
 
     def stop(self) -> None:
         """Let every projection finish its batch; `run` returns then."""
@@ -80,13 +88,20 @@ class _Follower:
     """One projection on its way along the log."""
 
     def __init__(
-        self, projection: Projection, feed: Feed, pool: Pool, known: Collection[str], stopping: asyncio.Event
+        self,
+        projection: Projection,
+        feed: Feed,
+        pool: Pool,
+        known: Collection[str],
+        stopping: asyncio.Event,
+        leases: Leases | None,
     ) -> None:
         self.projection = projection
         self._feed = feed
         self._pool = pool
         self._known = known
         self._stopping = stopping
+        self._leases = leases
         self._mark: Mark | None = None
         self._last = Mark(0, 0)
         self._appends = APPENDS_MAX
@@ -102,6 +117,10 @@ class _Follower:
     async def run(self) -> None:
         losses = 0
         while not self._stopping.is_set():
+            if self._leases and not self._leases.holds(self.projection):
+                self._mark = None
+                await self._rest(self._leases.taken(self.projection))
+                continue
             try:
                 await self._step()
                 losses = 0
@@ -173,8 +192,17 @@ class _Follower:
             return
         async with asyncio.timeout(BATCH_SECONDS_MAX), self._pool.connection() as connection:
             await stand_still(connection, self.projection, since, poison)
-        self._mark = None
-        await self._rest(asyncio.sleep(TROUBLE_SECONDS))
+        await self._rest(self._settled())
+
+    async def _settled(self) -> None:
+        """Wait until somebody wants it to be tried again, or it is time to."""
+        loop = asyncio.get_running_loop()
+        until, troubled = loop.time() + TROUBLE_SECONDS, True
+        while troubled and loop.time() < until:
+            await asyncio.sleep(POLL_SECONDS)
+            self._mark = await self._read_mark()
+            troubled = self._mark.troubled
+        self._attempts = 0 if not troubled else self._attempts
 
     def _forget(self, error: BaseException) -> None:
         """A commit whose answer was lost may have been done: ask the checkpoint."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
@@ -19,18 +20,21 @@ from daybook.v1 import credit_memo_service_pb2_grpc as credit_memo_grpc
 from daybook.v1 import debit_memo_service_pb2_grpc as debit_memo_grpc
 from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from daybook.v1 import invoice_service_pb2_grpc as invoice_grpc
+from daybook.v1 import projection_service_pb2_grpc as projection_grpc
 from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
 from daybook.v1 import unfinished_work_service_pb2_grpc as unfinished_grpc
 from domain.invoice import Limits
 from projections.caught_up import Tidings
-from projections.checkpoint import prepare
+from projections.checkpoint import prepare, ready
 from projections.credit_memos import CREDIT_MEMOS
 from projections.debit_memos import DEBIT_MEMOS
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
+from projections.leases import Leases
 from projections.pool import pool
 from projections.projection import Pool
 from projections.reader import Reader
+from projections.rebuild import Rebuilder
 from projections.receivables import RECEIVABLES
 from projections.runner import Runner
 from projections.unfinished_work import UNFINISHED_WORK
@@ -55,6 +59,8 @@ from .estimator import Estimator
 from .invoices import Invoices
 from .policies import EstimatePolicy
 from .queries import Queries
+from .read_models import ReadModels
+from .rebuilding import see_to_rebuilds
 from .reference_data import ReferenceDataServicer
 from .server import Register, Server, build
 from .snapshot import Snapshot
@@ -70,8 +76,12 @@ CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, NotDurable, ClockDiff
 CANNOT_MIGRATE = (NotTheOwner, WrongVersion, Unavailable)
 CANNOT_RESTORE = (*CANNOT_MIGRATE, BadBackup, NotEmpty, EmbeddedFailed, OSError)
 SEAL_KEY = "seal.key"  # in the data folder, where the database's files are not
+REBUILDER_LINGER_SECONDS = 3.0  # where one rebuild is asked for, others often are
+REBUILDER_NICE = 10  # a rebuild takes what others leave
 HEALTH_SECONDS = 2.0  # between looks at the store
+HEALTH_SECONDS_UNBUILT = 0.2
 HEALTH_ANSWER_SECONDS_MAX = 3.0
+PROJECTION_HEALTH = "projections/"  # before the name of a read model that health is asked for
 
 Say = Callable[[str], None]
 
@@ -105,13 +115,13 @@ async def working(config: Config) -> AsyncIterator[Server]:
     dsn = config.database_url
     codec = schema.codec()
     async with await open_log(dsn, codec) as log, pool(dsn) as connections, Tidings(dsn) as tidings:
-        await prepare(connections, READ_MODELS)
+        await prepare(connections, READ_MODELS, built=True)
         snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
         await snapshot.refresh()
         book = Book(log, snapshot, now, Limits(lines_max=config.lines_max))
         async with estimating(book) as estimator:
-            server = assemble(config, book, estimator, Reader(connections, tidings))
-            async with doing(snapshot.follow()), serving(server), doing(watch(log, server)):
+            server = assemble(config, book, estimator, Reader(connections, tidings), connections)
+            async with doing(snapshot.follow()), serving(server), doing(watch(log, server, connections)):
                 yield server
 
 
@@ -121,14 +131,41 @@ async def following(config: Config) -> AsyncIterator[Runner]:
     dsn = config.database_url
     codec = schema.codec()
     async with await open_log(dsn, codec) as log, pool(dsn) as connections:
-        await prepare(connections, READ_MODELS)
-        runner = Runner(log, codec.decode, connections, READ_MODELS, known=frozenset(schema.REGISTRY))
+        await prepare(connections, READ_MODELS, built=True)
+        runner = Runner(
+            log,
+            codec.decode,
+            connections,
+            READ_MODELS,
+            known=frozenset(schema.REGISTRY),
+            leases=Leases(dsn, READ_MODELS),
+        )
         task = asyncio.create_task(runner.run(), name="runner")
         try:
-            async with policies(config, log, codec, connections), doing(sealer(config, log).run()):
+            async with (
+                policies(config, log, codec, connections),
+                doing(sealer(config, log).run()),
+                doing(see_to_rebuilds(config, connections, READ_MODELS)),
+            ):
                 yield runner
         finally:
             runner.stop()
+            await task
+
+
+@contextlib.asynccontextmanager
+async def rebuilding(config: Config) -> AsyncIterator[asyncio.Task[None]]:
+    """Everything that is asked for on generations of read models, until it is done or the context is left."""
+    dsn = config.database_url
+    codec = schema.codec()
+    os.nice(REBUILDER_NICE)
+    async with await open_log(dsn, codec) as log, pool(dsn) as connections:
+        known = frozenset(schema.REGISTRY)
+        rebuilder = Rebuilder(dsn, log, codec.decode, connections, READ_MODELS, known)
+        task = asyncio.create_task(rebuilder.run(REBUILDER_LINGER_SECONDS), name="rebuilder")
+        yield task
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
             await task
 
 
@@ -168,7 +205,6 @@ async def policies(config: Config, log: PostgresLog, codec: Codec, connections: 
 async def serving(server: Server) -> AsyncIterator[None]:
     await server.start()
     try:
-        await server.serving(True)
         yield
     finally:
         await server.stop()
@@ -196,7 +232,7 @@ async def estimating(book: Book) -> AsyncIterator[Estimator]:
         await estimator.close()
 
 
-def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader) -> Server:
+def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader, connections: Pool) -> Server:
     log, snapshot = book.log, book.snapshot
     callers = Callers(local_user(), proven=bool(config.client_ca))
     invoices = Invoices(book, estimator, callers)
@@ -204,7 +240,8 @@ def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader) -
     credits_ = CreditMemos(book, callers, reader)
     queries = Queries(reader, snapshot, log.identity, now)
     reference_data = ReferenceDataServicer(log, snapshot, callers)
-    unfinished = UnfinishedWorkServicer(reader, estimator, callers)
+    unfinished = UnfinishedWorkServicer(reader, estimator, callers, connections)
+    read_models = ReadModels(connections, READ_MODELS, log.identity, now)
     services: dict[str, Register] = {
         "InvoiceService": partial(invoice_grpc.add_InvoiceServiceServicer_to_server, invoices),
         "InvoiceQueryService": partial(query_grpc.add_InvoiceQueryServiceServicer_to_server, queries),
@@ -214,6 +251,7 @@ def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader) -
         "ReferenceDataService": partial(
             reference_grpc.add_ReferenceDataServiceServicer_to_server, reference_data
         ),
+        "ProjectionService": partial(projection_grpc.add_ProjectionServiceServicer_to_server, read_models),
         "UnfinishedWorkService": partial(
             unfinished_grpc.add_UnfinishedWorkServiceServicer_to_server, unfinished
         ),
@@ -221,16 +259,25 @@ def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader) -
     return build(config, {f"daybook.v1.{name}": register for name, register in services.items()})
 
 
-async def watch(log: PostgresLog, server: Server) -> None:
-    """Health says whether the store can be reached, and takes what is written."""
+async def watch(log: PostgresLog, server: Server, connections: Pool) -> None:
+    """Health says whether the store can be reached, and takes what is written; and each read model by name.
+
+    A program whose read models are still being built is not ready: the one before it goes on meanwhile.
+    """
+    built = False
     while True:
         try:
             await log.check(HEALTH_ANSWER_SECONDS_MAX)
-            await server.serving(True)
+            able = await ready(connections, READ_MODELS)
+            built = built or len(able) == len(READ_MODELS)
+            await server.serving(built)
         except (Unavailable, TimeoutError) as away:
             log_line.warning("the store is out of reach", because=str(away))
+            able = {}
             await server.serving(False)
-        await asyncio.sleep(HEALTH_SECONDS)
+        for each in READ_MODELS:
+            await server.health.say([f"{PROJECTION_HEALTH}{each.wire_name}"], able.get(each.wire_name, False))
+        await asyncio.sleep(HEALTH_SECONDS if built else HEALTH_SECONDS_UNBUILT)
 
 
 async def serve(config: Config, say: Say = print) -> None:

@@ -16,6 +16,7 @@ from grpc import StatusCode
 from domain import credit_memo, debit_memo, invoice, numbering, reference
 from domain.findings import Finding, Malformed, Rule
 from domain.refusal import Refused
+from projections.generations import NoSuchGeneration, NoSuchProjection
 from projections.projection import NotCaughtUp
 from store.log import DeadlineExceeded, OutcomeUnknown, Overloaded, Unavailable
 
@@ -76,6 +77,8 @@ STATUS: dict[type[BaseException], StatusCode] = {
     numbering.NumberTaken: StatusCode.ALREADY_EXISTS,
     invoice.VersionMoved: StatusCode.ABORTED,
     reference.StaleBase: StatusCode.ABORTED,
+    NoSuchProjection: StatusCode.NOT_FOUND,
+    NoSuchGeneration: StatusCode.NOT_FOUND,
     Contended: StatusCode.ABORTED,
     Overloaded: StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: StatusCode.UNAVAILABLE,

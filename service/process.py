@@ -15,17 +15,22 @@ import uvloop
 from . import bootstrap
 from .config import Config
 from .logs import set_up
+from .rebuilding import REBUILDER
 from .server import Server
 from .supervisor import READY
 
 ORPHAN_GRACE_SECONDS = 3.0  # the embedded store is gone too, and who comes next wants the port
 
 Role = Callable[[Config], AbstractAsyncContextManager[object]]
-ROLES: dict[str, Role] = {"worker": bootstrap.working, "follower": bootstrap.following}
+ROLES: dict[str, Role] = {
+    "worker": bootstrap.working,
+    "follower": bootstrap.following,
+    REBUILDER: bootstrap.rebuilding,
+}
 
 
 async def run(role: Role, config: Config) -> None:
-    """Until SIGTERM, or until the supervisor is gone."""
+    """Until SIGTERM, until the supervisor is gone, or until what is to be done is done."""
     loop = asyncio.get_running_loop()
     stop, orphaned = asyncio.Event(), asyncio.Event()
 
@@ -38,6 +43,8 @@ async def run(role: Role, config: Config) -> None:
     loop.add_reader(sys.stdin.fileno(), orphan)  # it says no more: only its end can come
     async with role(config) as housed:
         os.write(sys.stdout.fileno(), READY + b"\n")
+        if isinstance(housed, asyncio.Task):
+            housed.add_done_callback(lambda _: stop.set())
         await stop.wait()
         if orphaned.is_set() and isinstance(housed, Server):
             housed.grace = min(housed.grace, ORPHAN_GRACE_SECONDS)

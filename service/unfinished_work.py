@@ -13,7 +13,9 @@ from daybook.v1 import unfinished_work_service_pb2 as pb
 from daybook.v1 import unfinished_work_service_pb2_grpc as service_grpc
 from domain import invoice
 from domain.refusal import Refused
-from projections import unfinished_work
+from projections import checkpoint, unfinished_work
+from projections.checkpoint import Standing, Trouble
+from projections.projection import Pool
 from projections.reader import Reader
 from projections.unfinished_work import Unfinished
 from store.log import Meta
@@ -37,8 +39,9 @@ AT_ONCE_MAX = 16
 class UnfinishedWorkServicer(service_grpc.UnfinishedWorkServiceServicer):
     """The methods of `UnfinishedWorkService`."""
 
-    def __init__(self, reader: Reader, estimator: Estimator, callers: Callers) -> None:
+    def __init__(self, reader: Reader, estimator: Estimator, callers: Callers, pool: Pool) -> None:
         self._reader = reader
+        self._pool = pool
         self._estimator = estimator
         self._callers = callers
         self._identity = estimator.book.log.identity
@@ -47,6 +50,7 @@ class UnfinishedWorkServicer(service_grpc.UnfinishedWorkServiceServicer):
         self, request: pb.ListUnfinishedWorkRequest, context: Context
     ) -> pb.ListUnfinishedWorkResponse:
         these = pages(self._identity, "ListUnfinishedWork", "")
+        stuck = [] if request.page_token else await self._standing_still()
         answer = await unfinished_work.list_(
             self._reader,
             after=these.cursor(request.page_token) or 0,
@@ -56,10 +60,15 @@ class UnfinishedWorkServicer(service_grpc.UnfinishedWorkServiceServicer):
         )
         following = answer.found.next
         return pb.ListUnfinishedWorkResponse(
-            work=map(_write, answer.found.items),
+            work=[*stuck, *map(_write, answer.found.items)],
             next_page_token="" if following is None else these.token(following),
             position=positions.token(self._identity, answer.position),
         )
+
+    async def _standing_still(self) -> list[pb.UnfinishedWork]:
+        """The read models that answer and do not come on."""
+        found = await checkpoint.standings(self._pool)
+        return [_write_stuck(each, each.trouble) for each in found if each.live and each.trouble]
 
     async def RetryUnfinishedWork(
         self, request: pb.RetryUnfinishedWorkRequest, context: Context
@@ -111,4 +120,14 @@ def _write(work: Unfinished) -> pb.UnfinishedWork:
         failures=work.failures,
         failure=write_failure(work.engine_id, work.code, work.because) if work.code else None,
         next_attempt=write_instant(work.due),
+    )
+
+
+def _write_stuck(standing: Standing, trouble: Trouble) -> pb.UnfinishedWork:
+    return pb.UnfinishedWork(
+        kind=pb.UNFINISHED_WORK_KIND_PROJECTION,
+        projection=standing.projection.replace("_", "-"),
+        event=f"{trouble.event} at position {trouble.position}: {trouble.error}",
+        since=write_instant(trouble.since),
+        failures=trouble.attempts,
     )

@@ -10,7 +10,15 @@ from collections.abc import Callable
 
 import typer
 
-from . import invoice_verbs, memo_verbs, proof_verbs, reference_verbs, server_verbs, tax_verbs
+from . import (
+    invoice_verbs,
+    memo_verbs,
+    projection_verbs,
+    proof_verbs,
+    reference_verbs,
+    server_verbs,
+    tax_verbs,
+)
 from .options import verb
 
 app = typer.Typer(
@@ -23,6 +31,9 @@ app = typer.Typer(
 )
 memo = typer.Typer(no_args_is_help=True, help="Debit memos: charged later, invoiced once.")
 reference = typer.Typer(no_args_is_help=True, help="The data that decisions rest on.")
+projections = typer.Typer(
+    invoke_without_command=True, help="How the read models fare; and how to work them out anew."
+)
 seal_key = typer.Typer(no_args_is_help=True, help="The keys that sign the seals of the log.")
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -37,6 +48,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "estimate": tax_verbs.estimate,
     "unfinished": tax_verbs.unfinished,
     "tax-engine": tax_verbs.tax_engine,
+    "rebuild": projection_verbs.rebuild,
     "status": server_verbs.status,
     "migrate": server_verbs.migrate,
     "backup": server_verbs.backup,
@@ -51,6 +63,10 @@ app.add_typer(memo, name="memo")
 reference.command("apply")(verb(reference_verbs.apply))
 reference.command("show")(verb(reference_verbs.show))
 app.add_typer(reference, name="reference")
+projections.callback()(verb(projection_verbs.projections))
+for name, command in projection_verbs.VERBS.items():
+    projections.command(name)(verb(command))
+app.add_typer(projections, name="projections")
 for name, command in proof_verbs.SEAL_KEY_VERBS.items():
     seal_key.command(name)(verb(command))
 app.add_typer(seal_key, name="seal-key")

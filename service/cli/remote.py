@@ -16,6 +16,7 @@ from daybook.v1.debit_memo_service_pb2_grpc import DebitMemoServiceStub
 from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
 from daybook.v1.invoice_service_pb2 import IngestInvoiceRequest, InvoiceKey, InvoiceNumber
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from daybook.v1.projection_service_pb2_grpc import ProjectionServiceStub
 from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceStub
 from daybook.v1.unfinished_work_service_pb2_grpc import UnfinishedWorkServiceStub
 
@@ -35,6 +36,7 @@ class Remote:
         self.invoices = InvoiceServiceStub(channel)
         self.memos = DebitMemoServiceStub(channel)
         self.queries = InvoiceQueryServiceStub(channel)
+        self.projections = ProjectionServiceStub(channel)
         self.reference = ReferenceDataServiceStub(channel)
         self.unfinished = UnfinishedWorkServiceStub(channel)
 

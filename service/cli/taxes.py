@@ -95,19 +95,24 @@ def print_work(found: list[work_pb.UnfinishedWork], *, as_json: bool) -> None:
     for each in found:
         add(
             table,
-            each.unique_identifier or each.invoice_id,
+            each.projection or each.unique_identifier or each.invoice_id,
             choice(work_pb.UnfinishedWorkKind.DESCRIPTOR, each.kind),
             each.since.ToJsonString(),
             str(each.failures),
-            f"{each.failure.code} {each.failure.engine_id}: {each.failure.description}"
-            if each.failures
-            else "",
-            each.next_attempt.ToJsonString(),
+            _why(each),
+            each.next_attempt.ToJsonString() if each.HasField("next_attempt") else "",
         )
     screen = console()
     if found:
         screen.print(table)
     screen.print(f"{len(found)} unfinished")
+
+
+def _why(work: work_pb.UnfinishedWork) -> str:
+    failure = work.failure
+    return work.event or (
+        f"{failure.code} {failure.engine_id}: {failure.description}" if failure.code else ""
+    )
 
 
 def print_retried(retried: Any, *, as_json: bool) -> int:

@@ -16,6 +16,7 @@ from daybook.v1.audit_service_pb2_grpc import AuditServiceStub
 from daybook.v1.credit_memo_service_pb2_grpc import CreditMemoServiceStub
 from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
+from daybook.v1.projection_service_pb2_grpc import ProjectionServiceStub
 from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceStub
 from daybook.v1.unfinished_work_service_pb2_grpc import UnfinishedWorkServiceStub
 from domain import identity
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # they exist for type checkers alone
     from daybook.v1.credit_memo_service_pb2_grpc import CreditMemoServiceAsyncStub
     from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceAsyncStub
     from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceAsyncStub
+    from daybook.v1.projection_service_pb2_grpc import ProjectionServiceAsyncStub
     from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceAsyncStub
     from daybook.v1.unfinished_work_service_pb2_grpc import UnfinishedWorkServiceAsyncStub
 
@@ -70,6 +72,10 @@ class House:
     @property
     def reference(self) -> ReferenceDataServiceAsyncStub:
         return ReferenceDataServiceStub(self.channel)
+
+    @property
+    def projections(self) -> ProjectionServiceAsyncStub:
+        return ProjectionServiceStub(self.channel)
 
     @property
     def unfinished(self) -> UnfinishedWorkServiceAsyncStub:

@@ -31,6 +31,8 @@ class _UnfinishedWorkKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Un
     """Never answered."""
     UNFINISHED_WORK_KIND_ESTIMATE: _UnfinishedWorkKind.ValueType  # 1
     """The tax of a draft was asked for and is not worked out."""
+    UNFINISHED_WORK_KIND_PROJECTION: _UnfinishedWorkKind.ValueType  # 100
+    """A read model stands still at an event; `ResumeProjection` tries it again."""
 
 class UnfinishedWorkKind(_UnfinishedWorkKind, metaclass=_UnfinishedWorkKindEnumTypeWrapper):
     """What kind of work is not done."""
@@ -39,6 +41,8 @@ UNFINISHED_WORK_KIND_UNSPECIFIED: UnfinishedWorkKind.ValueType  # 0
 """Never answered."""
 UNFINISHED_WORK_KIND_ESTIMATE: UnfinishedWorkKind.ValueType  # 1
 """The tax of a draft was asked for and is not worked out."""
+UNFINISHED_WORK_KIND_PROJECTION: UnfinishedWorkKind.ValueType  # 100
+"""A read model stands still at an event; `ResumeProjection` tries it again."""
 Global___UnfinishedWorkKind: _TypeAlias = UnfinishedWorkKind  # noqa: Y015
 
 @_typing.final
@@ -54,6 +58,8 @@ class UnfinishedWork(_message.Message):
     FAILURES_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_FIELD_NUMBER: _builtins.int
+    PROJECTION_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
     kind: Global___UnfinishedWorkKind.ValueType
     """What kind of work it is."""
     invoice_id: _builtins.str
@@ -62,6 +68,10 @@ class UnfinishedWork(_message.Message):
     """Its unique identifier, where it has one and asked for its tax when it was ingested."""
     failures: _builtins.int
     """How often it has failed."""
+    projection: _builtins.str
+    """The read model that stands still, where that is the work."""
+    event: _builtins.str
+    """The event that it stands still at, its position and why; only of a read model."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Since when it is wanted."""
@@ -84,10 +94,12 @@ class UnfinishedWork(_message.Message):
         failures: _builtins.int = ...,
         failure: _invoice_service_pb2.TaxFailure | None = ...,
         next_attempt: _timestamp_pb2.Timestamp | None = ...,
+        projection: _builtins.str = ...,
+        event: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "next_attempt", b"next_attempt", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "failures", b"failures", "invoice_id", b"invoice_id", "kind", b"kind", "next_attempt", b"next_attempt", "since", b"since", "unique_identifier", b"unique_identifier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failure", b"failure", "failures", b"failures", "invoice_id", b"invoice_id", "kind", b"kind", "next_attempt", b"next_attempt", "projection", b"projection", "since", b"since", "unique_identifier", b"unique_identifier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class UnfinishedWorkServiceStub(object):
-    """What was asked for and is not done. A draft that never asked for tax is not unfinished.
+    """What was asked for and is not done. A draft that never asked for tax is not unfinished; a read model that
+    stands still is, and comes first.
     """
 
     def __init__(self, channel):
@@ -48,7 +49,8 @@ class UnfinishedWorkServiceStub(object):
 
 
 class UnfinishedWorkServiceServicer(object):
-    """What was asked for and is not done. A draft that never asked for tax is not unfinished.
+    """What was asked for and is not done. A draft that never asked for tax is not unfinished; a read model that
+    stands still is, and comes first.
     """
 
     def ListUnfinishedWork(self, request, context):
@@ -89,7 +91,8 @@ def add_UnfinishedWorkServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UnfinishedWorkService(object):
-    """What was asked for and is not done. A draft that never asked for tax is not unfinished.
+    """What was asked for and is not done. A draft that never asked for tax is not unfinished; a read model that
+    stands still is, and comes first.
     """
 
     @staticmethod

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UnfinishedWorkServiceStub:
-    """What was asked for and is not done. A draft that never asked for tax is not unfinished."""
+    """What was asked for and is not done. A draft that never asked for tax is not unfinished; a read model that
+    stands still is, and comes first.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -43,7 +45,9 @@ class UnfinishedWorkServiceStub:
 
 @_typing.type_check_only
 class UnfinishedWorkServiceAsyncStub(UnfinishedWorkServiceStub):
-    """What was asked for and is not done. A draft that never asked for tax is not unfinished."""
+    """What was asked for and is not done. A draft that never asked for tax is not unfinished; a read model that
+    stands still is, and comes first.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListUnfinishedWork: _aio.UnaryUnaryMultiCallable[_unfinished_work_service_pb2.ListUnfinishedWorkRequest, _unfinished_work_service_pb2.ListUnfinishedWorkResponse]  # type: ignore[assignment]
@@ -55,7 +59,9 @@ class UnfinishedWorkServiceAsyncStub(UnfinishedWorkServiceStub):
     """
 
 class UnfinishedWorkServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What was asked for and is not done. A draft that never asked for tax is not unfinished."""
+    """What was asked for and is not done. A draft that never asked for tax is not unfinished; a read model that
+    stands still is, and comes first.
+    """
 
     @_abc_1.abstractmethod
     def ListUnfinishedWork(
