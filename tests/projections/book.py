@@ -19,6 +19,7 @@ from projections.caught_up import Tidings
 from projections.checkpoint import prepare, standings
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
+from projections.leases import Leases
 from projections.pool import pool
 from projections.projection import Pool
 from projections.reader import Reader
@@ -50,9 +51,17 @@ class Book:
     reader: Reader
     runners: list[Runner] = field(default_factory=list)
 
-    def runner(self, batch: int = 2000, projections: Sequence[Any] = ALL) -> Runner:
+    def runner(
+        self, batch: int = 2000, projections: Sequence[Any] = ALL, leases: Leases | None = None
+    ) -> Runner:
         return Runner(
-            self.log, CODEC.decode, self.pool, projections, known=schema.REGISTRY.keys(), batch=batch
+            self.log,
+            CODEC.decode,
+            self.pool,
+            projections,
+            known=schema.REGISTRY.keys(),
+            batch=batch,
+            leases=leases,
         )
 
     @asynccontextmanager

@@ -18,7 +18,7 @@ from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
 from projections.pool import pool
 from projections.projection import Connection, Projection
-from projections.runner import Runner
+from projections.runner import TROUBLE_SECONDS, Runner
 from store.log import OutcomeUnknown, Recorded, Unavailable, Write
 from tests.postgres import Database
 
@@ -171,6 +171,24 @@ async def test_trouble_is_over_once_the_read_model_has_passed_it(book: Book) -> 
 
     async with book.running(projections=[mended]):
         await until(passed)
+    assert (await standing(book, choosy)).trouble is None
+
+
+async def test_what_is_resumed_is_tried_at_once(book: Book) -> None:
+    one = uuid4()
+    await book.write(one, 0, *draft())
+    position = await book.write(one, 3, relabeled(a="b"))
+    refused = [4]
+    choosy = counting("choosy", "InvoiceUpdated", refuse=refused)
+
+    async def passed() -> bool:
+        return (await standing(book, choosy)).position == position
+
+    async with standing_still(book, choosy):
+        refused.clear()
+        await checkpoint.resume(book.pool, choosy)
+        async with asyncio.timeout(TROUBLE_SECONDS / 2):
+            await until(passed)
     assert (await standing(book, choosy)).trouble is None
 
 
