@@ -79,6 +79,7 @@ class Rule(Enum):
     ENDPOINT = "HOST:PORT, such as tax.example.com:443, on a remote engine, and only there; is {value}"
     NAMES_ENGINE = "none on a nontaxable treatment; is {value}"
     DRY_RUN_ONLY = "only with validate_only"
+    SET_FOR_ALL = "set once, for the whole batch"
     STILL_USED = "{kind} {value} cannot go: {user} names it"
     UNIQUE_IDENTIFIER_DIFFERS = "the invoice has {expected}; is {value}"
     NOT_CHANGEABLE = "only {have} can be changed; is {value}"

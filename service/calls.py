@@ -40,17 +40,31 @@ class Callers:
         findings: Findings | None = None,
     ) -> Meta:
         """What goes beside the events. What is wrong with it is told with the rest, where there is a rest."""
+        return self.caller(context).meta(reason, correlation_id, findings)
+
+    def caller(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
         actor = trace = ""
         for key, value in context.invocation_metadata() or ():
             if key == ACTOR:
                 actor = _text(value)
             elif key == TRACE:
                 trace = _text(value)
-        texts = ((ACTOR, actor), ("reason", reason), ("correlation_id", correlation_id))
+        return Caller(self.who(context, actor), actor, trace[:TEXT_MAX])
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who a call comes from, for all that is asked in it."""
+
+    who: Who
+    claimed: str
+    trace: str
+
+    def meta(self, reason: str, correlation_id: str, findings: Findings | None = None) -> Meta:
+        """What goes beside the events of one thing asked for."""
+        texts = ((ACTOR, self.claimed), ("reason", reason), ("correlation_id", correlation_id))
         _check_texts(texts, findings)
-        return Meta(
-            self.who(context, actor), correlation=correlation_id, reason=reason, trace=trace[:TEXT_MAX]
-        )
+        return Meta(self.who, correlation=correlation_id, reason=reason, trace=self.trace)
 
 
 def _text(value: str | bytes) -> str:

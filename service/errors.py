@@ -56,6 +56,13 @@ class StreamNotFound(Refused):
     because = "nothing ever happened to {what}"
 
 
+class BatchRefused(Refused):
+    reason = "BATCH_REFUSED"
+    because = (
+        "nothing is wrong with it, but with {count} others of a batch that is recorded whole or not at all"
+    )
+
+
 class ShuttingDown(Exception):
     """The server takes no new calls."""
 

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 import grpc
 
 from daybook.v1 import invoice_pb2 as pb
 from daybook.v1 import invoice_service_pb2 as service_pb
-from domain import billing, identity, invoice
-from domain.findings import Finding, Findings, Malformed
-from store.log import Meta
+from domain import billing, invoice
+from domain.findings import Findings, Malformed, Rule
 
-from . import positions
 from .calls import Callers, deadline
 from .estimator import Estimator
+from .ingestion import Ingestion, tax_is_due
 from .keys import missing, resolved, there
 from .pages import pages, size
+from .replies import Replies, write_findings
 from .settling import SettlingServicer
+from .streaming import Window
 from .transact import Book, Outcome
 from .wire.content import read_content, read_reference
 from .wire.estimates import read_estimate, write_interactions, write_tax_failure, write_tax_outcome
-from .wire.invoices import check_view, write_invoice, write_status, write_totals
+from .wire.invoices import check_view
 from .wire.keys import read_key
-from .wire.values import known_paths, read_labels
+from .wire.values import known_paths, read_labels, within
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 INTERACTIONS_DEFAULT = 100
-FINDINGS_MAX = 1000  # in the body of a dry run
+BATCH_MAX = 1000  # invoices
 
 
 class Invoices(SettlingServicer):
@@ -41,67 +41,29 @@ class Invoices(SettlingServicer):
         self._book = book
         self._estimator = estimator
         self._callers = callers
+        replies = Replies(book.log.identity)
+        self._position = replies.position
+        self._invoice = replies.invoice
+        self._ingestion = Ingestion(book, estimator, replies)
 
     async def IngestInvoice(
         self, request: service_pb.IngestInvoiceRequest, context: Context
     ) -> service_pb.IngestInvoiceResponse:
-        if not request.HasField("invoice"):
-            raise missing("invoice")
-        findings = Findings()
-        meta = self._callers.meta(context, request.reason, request.correlation_id, findings)
-        check_view(request.view, findings)
-        content = read_content(request.invoice, findings, self._book.limits.lines_max)
-        key = content.unique_identifier
-        invoice_id = identity.invoice(key) if key else self._new_id()
-        command = invoice.Ingest(content, defer_tax=request.defer_tax)
-        try:
-            outcome = await self._book.transact(
-                invoice_id,
-                lambda state, rules: billing.ingest(command, state, invoice_id, rules, findings.copy()),
-                meta,
-                deadline(context),
-                memos=billing.named(content),
-                presumed_new=True,
-                dry_run=request.validate_only,
-            )
-        except Malformed as malformed:
-            if not request.validate_only:
-                raise
-            return service_pb.IngestInvoiceResponse(
-                findings=write_findings(malformed.findings), finding_count=malformed.count
-            )
-        if not request.validate_only and not request.defer_tax:
-            outcome = await self._with_tax(invoice_id, outcome, meta, deadline(context))
-        return self._ingested(request, invoice_id, outcome)
+        return await self._ingestion.one(request, self._callers.caller(context), deadline(context))
 
-    async def _with_tax(
-        self, invoice_id: UUID, outcome: Outcome[invoice.Invoice], meta: Meta, until: float
-    ) -> Outcome[invoice.Invoice]:
-        """Has the tax worked out that was asked for and is not known; what failed just now is left alone."""
-        state, written = outcome.state, outcome.recorded is not None
-        wanted = state.tax_asked and state.status is invoice.Status.DRAFT
-        if not wanted or (written and state.tax_failure):
-            return outcome
-        estimated = await self._estimator.within(invoice_id, meta, until)
-        return outcome if estimated is None else outcome.followed_by(estimated)
+    async def BatchIngestInvoices(
+        self, request: service_pb.BatchIngestInvoicesRequest, context: Context
+    ) -> service_pb.BatchIngestInvoicesResponse:
+        check_batch(request)
+        results = await self._ingestion.batch(request, self._callers.caller(context), deadline(context))
+        return service_pb.BatchIngestInvoicesResponse(results=results)
 
-    def _ingested(
-        self, request: service_pb.IngestInvoiceRequest, invoice_id: UUID, outcome: Outcome[invoice.Invoice]
-    ) -> service_pb.IngestInvoiceResponse:
-        state = outcome.state
-        first = outcome.history.recorded[: state.size]
-        position = first[-1].position if first else outcome.position
-        shown = self._invoice(invoice_id, outcome, request.view, dry_run=request.validate_only)
-        return service_pb.IngestInvoiceResponse(
-            invoice_id=shown.invoice_id,
-            replayed=outcome.recorded is None,
-            position="" if request.validate_only else self._position(position),
-            status=write_status(state.status),
-            totals=_first_totals(state, shown),
-            invoice=shown,
-            tax=write_tax_outcome(invoice.tax_outcome(state)),
-            tax_failure=write_tax_failure(state),
-        )
+    async def StreamIngestInvoices(
+        self, requests: AsyncIterator[service_pb.StreamIngestInvoicesRequest], context: Context
+    ) -> AsyncIterator[service_pb.StreamIngestInvoicesResponse]:
+        window = Window(self._ingestion, self._callers.caller(context), partial(deadline, context))
+        async for results in window.run(requests):
+            yield service_pb.StreamIngestInvoicesResponse(results=results)
 
     async def ReviseInvoice(
         self, request: service_pb.ReviseInvoiceRequest, context: Context
@@ -137,8 +99,8 @@ class Invoices(SettlingServicer):
             return service_pb.ReviseInvoiceResponse(
                 findings=write_findings(malformed.findings), finding_count=malformed.count
             )
-        if not request.validate_only and not request.defer_tax:
-            outcome = await self._with_tax(invoice_id, outcome, meta, until)
+        if not request.validate_only and not request.defer_tax and tax_is_due(outcome):
+            outcome = await self._ingestion.with_tax(invoice_id, outcome, meta, until)
         return service_pb.ReviseInvoiceResponse(
             tax=write_tax_outcome(invoice.tax_outcome(outcome.state)),
             tax_failure=write_tax_failure(outcome.state),
@@ -248,43 +210,11 @@ class Invoices(SettlingServicer):
             next_page_token=these.token(calls[most - 1].version) if len(calls) > most else "",
         )
 
-    def _new_id(self) -> UUID:
-        millis = int(self._book.clock().timestamp() * 1000)
-        return identity.uuid7(millis, secrets.token_bytes(10))
 
-    def _position(self, position: int) -> str:
-        return positions.token(self._book.log.identity, position)
-
-    def _invoice(
-        self,
-        invoice_id: UUID,
-        outcome: Outcome[invoice.Invoice],
-        view: pb.InvoiceView.ValueType,
-        *,
-        dry_run: bool = False,
-    ) -> pb.Invoice:
-        default = pb.INVOICE_VIEW_FULL if dry_run else pb.INVOICE_VIEW_BASIC
-        before = outcome.history.recorded
-        return write_invoice(
-            invoice_id,
-            outcome.state,
-            self._position,
-            created=before[0].recorded if before else outcome.recorded,
-            updated=outcome.recorded or before[-1].recorded,
-            full=(view or default) == pb.INVOICE_VIEW_FULL,
-        )
-
-
-def _first_totals(state: invoice.Invoice, shown: pb.Invoice) -> pb.InvoiceTotals:
-    """Those of the first append; nearly always those that the invoice still has."""
-    assert state.first_totals is not None
-    if state.first_totals == state.totals and state.first_currency == state.header.currency:
-        return shown.totals
-    return write_totals(state.first_totals, state.first_currency)
-
-
-def write_findings(findings: Iterable[Finding]) -> list[service_pb.Finding]:
-    return [
-        service_pb.Finding(path=each.path, rule=each.rule.name, description=str(each))
-        for _, each in zip(range(FINDINGS_MAX), findings, strict=False)
-    ]
+def check_batch(batch: service_pb.BatchIngestInvoicesRequest) -> None:
+    findings = Findings()
+    if not batch.requests:
+        findings.add("requests", Rule.REQUIRED)
+    within(batch.requests, BATCH_MAX, "requests", findings)
+    if findings:
+        raise Malformed(findings)

@@ -2,48 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any
 from uuid import UUID
 
-from domain import billing, credit_memo, crediting, debit_memo, identity, invoice, numbering
-from domain.decision import Decided
+from domain import billing, credit_memo, crediting, debit_memo, invoice
 from domain.findings import Malformed
 from domain.invoice import Rules
-from domain.numbering import Number
-from domain.reference import ReferenceData
 from domain.refusal import Refused
-from store.log import Conflict, History, Log, Meta, Write
+from store.log import Append, Appended, Conflict, History, Log, Meta, Write
 
+from .attempt import Attempt, Concerned, Decide, Histories, Outcome, followed, placed
 from .errors import Contended, NoReferenceData
 from .snapshot import Snapshot
 
-ATTEMPTS_MAX = 10
+__all__ = ["ATTEMPTS_MAX", "Asked", "Book", "Decide", "Outcome"]
 
-S = TypeVar("S")
-Decide = Callable[[S | None, Rules], Decided[Any]]
-Fold = Callable[[Iterable[Any], S | None], S | None]
-Concerned = Callable[[S | None], Collection[UUID]]  # the other streams that a decision must know
-Histories = Mapping[UUID, History]
-Informed = Callable[[Rules, Histories], Rules]  # the rules with what those streams hold
+ATTEMPTS_MAX = 10
+DECIDED_AT_ONCE = 16  # of many, before others have their turn
+
+REFUSALS = (Malformed, Refused)
+InvoiceDecide = Callable[[invoice.Invoice | None, Rules], invoice.Decision]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[S]):
-    """What became of a command: how things stand, and what was written."""
+class Asked:
+    """A decision to be taken on an invoice, on the debit memos that are named, and on the one it is of.
 
-    state: S
-    history: History  # as it was before
-    recorded: datetime | None  # when this command's events were written; None where none were
-    position: int  # of what was written; of the newest event where nothing was
+    What the decision entails for that one, and for credit memos, is part of the append.
+    """
 
-    def followed_by(self, later: Outcome[S]) -> Outcome[S]:
-        """Both as one, for whoever asked for the first and got the second with it."""
-        if later.recorded is None:
-            return replace(self, state=later.state)
-        return replace(later, history=self.history)
+    invoice_id: UUID
+    decide: InvoiceDecide
+    meta: Meta
+    memos: Collection[UUID] = ()
+    presumed_new: bool = False
+    dry_run: bool = False
+
+    def concerned(self, state: invoice.Invoice | None) -> Collection[UUID]:
+        own = billing.memo_of(state)
+        return {*self.memos, own} if own else self.memos
+
+    def entailing(self, state: invoice.Invoice | None, rules: Rules) -> invoice.Decision:
+        decision = billing.following(self.decide(state, rules), state, self.invoice_id, rules.memos)
+        return crediting.following(decision, state, self.invoice_id, rules)
 
 
 @dataclass(slots=True)
@@ -58,7 +64,7 @@ class Book:
     async def transact(
         self,
         invoice_id: UUID,
-        decide: Callable[[invoice.Invoice | None, Rules], invoice.Decision],
+        decide: InvoiceDecide,
         meta: Meta,
         deadline: float,
         *,
@@ -66,25 +72,13 @@ class Book:
         presumed_new: bool = False,
         dry_run: bool = False,
     ) -> Outcome[invoice.Invoice]:
-        """Decides on an invoice and appends, whole or not at all.
+        """Decides on an invoice and appends, whole or not at all."""
+        return await self.carry_out(Asked(invoice_id, decide, meta, memos, presumed_new, dry_run), deadline)
 
-        What is presumed new is decided on nothing and read only when that fails. An append is guarded by what
-        it expects; a refusal and a dry run are guarded by nothing, and so rest on what is read for them.
-
-        The decision is given the debit memos that are named, and the one that the invoice is of; what the
-        decision entails for that one, and for credit memos, is part of the append.
-        """
-
-        def concerned(state: invoice.Invoice | None) -> Collection[UUID]:
-            own = billing.memo_of(state)
-            return {*memos, own} if own else memos
-
-        def entailing(state: invoice.Invoice | None, rules: Rules) -> invoice.Decision:
-            decision = billing.following(decide(state, rules), state, invoice_id, rules.memos)
-            return crediting.following(decision, state, invoice_id, rules)
-
-        attempt = _Attempt(self, invoice_id, invoice.fold, concerned, _with_memos, deadline, dry_run)
-        return await self._transact(attempt, entailing, meta, presumed_new)
+    async def carry_out(self, asked: Asked, deadline: float) -> Outcome[invoice.Invoice]:
+        attempt = self._on_invoice(asked)
+        await self._bring_to_end((attempt,), deadline)
+        return attempt.result()
 
     async def transact_memo(
         self,
@@ -97,8 +91,19 @@ class Book:
         dry_run: bool = False,
     ) -> Outcome[debit_memo.DebitMemo]:
         """Decides on a debit memo and appends, in the same manner."""
-        attempt = _Attempt(self, memo_id, debit_memo.fold, _nothing_else, _with_memos, deadline, dry_run)
-        return await self._transact(attempt, decide, meta, presumed_new)
+        attempt = Attempt(
+            memo_id,
+            debit_memo.fold,
+            decide,
+            _nothing_else,
+            _with_memos,
+            meta,
+            self.limits,
+            presumed_new,
+            dry_run,
+        )
+        await self._bring_to_end((attempt,), deadline)
+        return attempt.result()
 
     async def transact_credit(
         self,
@@ -110,139 +115,196 @@ class Book:
         invoices: Concerned[credit_memo.CreditMemo],
     ) -> Outcome[credit_memo.CreditMemo]:
         """Decides on a credit memo and the invoices that it concerns, and appends to all of them."""
-        attempt = _Attempt(self, memo_id, credit_memo.fold, invoices, _with_invoices, deadline)
-        return await self._transact(attempt, decide, meta, presumed_new=False)
+        attempt = Attempt(memo_id, credit_memo.fold, decide, invoices, _with_invoices, meta, self.limits)
+        await self._bring_to_end((attempt,), deadline)
+        return attempt.result()
 
-    async def _transact(
-        self, attempt: _Attempt[S], decide: Decide[S], meta: Meta, presumed_new: bool
-    ) -> Outcome[S]:
-        if attempt.dry_run or not self.snapshot.current.version:
-            await attempt.look()
-        elif not presumed_new:
-            await attempt.read()
+    async def carry_out_each(
+        self, asked: Sequence[Asked], deadline: float
+    ) -> Sequence[Outcome[invoice.Invoice] | Exception]:
+        """Each for itself, many at once; what would be raised for one stands in its place.
+
+        Decisions on the same invoice are taken in their order.
+        """
+        attempts = [self._on_invoice(each) for each in asked]
+        for turn in _in_turns(attempts):
+            await self._bring_to_end(turn, deadline)
+        return [_end(attempt) for attempt in attempts]
+
+    async def carry_out_together(
+        self, asked: Sequence[Asked], deadline: float
+    ) -> Sequence[Outcome[invoice.Invoice] | Exception | None]:
+        """All in one piece or none, each decided on what those before it decided.
+
+        Where one is refused nothing is written: refusals stand in their places, None in those of the rest.
+        """
+        attempts = [self._on_invoice(each) for each in asked]
         for _ in range(ATTEMPTS_MAX):
+            writes = await self._decided_together(attempts, deadline)
+            if refused := [end for attempt in attempts if isinstance(end := attempt.end, Exception)]:
+                if not isinstance(refused[0], REFUSALS):
+                    raise refused[0]
+                return [end if isinstance(end := attempt.end, REFUSALS) else None for attempt in attempts]
+            if not writes:
+                return [_end(attempt) for attempt in attempts]
             try:
-                decision = await attempt.decide(decide)
-                if not decision.events:
-                    return attempt.unchanged()
-                writes = await attempt.writes(decision)
-            except (Malformed, Refused):
-                if attempt.looked:
-                    raise
-                await attempt.look()
+                meta = attempts[0].meta
+                appended = await self.log.append(writes, meta, deadline=deadline, caller=meta.who.id)
+            except Conflict:  # it names the first stream that has moved on, and there may be many
                 continue
-            if attempt.dry_run:
-                return attempt.dry(decision)
-            try:
-                appended = await self.log.append(writes, meta, deadline=attempt.deadline, caller=meta.who.id)
-            except Conflict as conflict:
-                await attempt.lost(conflict.streams)
-                continue
-            return attempt.done(decision, appended.position, appended.recorded)
+            _written_together(attempts, writes, appended)
+            return [_end(attempt) for attempt in attempts]
         raise Contended(attempts=ATTEMPTS_MAX)
 
+    def _on_invoice(self, asked: Asked) -> Attempt[invoice.Invoice]:
+        return Attempt(
+            asked.invoice_id,
+            invoice.fold,
+            asked.entailing,
+            asked.concerned,
+            _with_memos,
+            asked.meta,
+            self.limits,
+            asked.presumed_new,
+            asked.dry_run,
+        )
 
-@dataclass(slots=True)
-class _Attempt(Generic[S]):
-    """One command on its way: what has been read so far."""
+    async def _bring_to_end(self, attempts: Sequence[Attempt[Any]], deadline: float) -> None:
+        """Reads, decides and appends until each has its end, whatever becomes of the others."""
+        if not self.snapshot.current.version:
+            for attempt in attempts:
+                attempt.look()
+        for _ in range(ATTEMPTS_MAX):
+            await self._decided(attempts, deadline)
+            attempts = [attempt for attempt in attempts if attempt.end is None]
+            if not attempts:
+                return
+            for attempt, appended in zip(attempts, await self._appended(attempts, deadline), strict=True):
+                if isinstance(appended, Appended):
+                    attempt.written(appended.position, appended.recorded)
+                elif isinstance(appended, Conflict):
+                    attempt.lost(appended.streams)
+                else:
+                    attempt.end = appended
+            attempts = [attempt for attempt in attempts if attempt.end is None]
+            if not attempts:
+                return
+        for attempt in attempts:
+            attempt.end = Contended(attempts=ATTEMPTS_MAX)
 
-    book: Book
-    stream: UUID
-    fold: Fold[S]
-    concerned: Concerned[S]
-    informed: Informed
-    deadline: float
-    dry_run: bool = False
-    looked: bool = False
-    history: History | None = None
-    reference: ReferenceData = field(default_factory=ReferenceData)
-    numbers: dict[UUID, History] = field(default_factory=dict)
-    others: dict[UUID, History] = field(default_factory=dict)
+    async def _decided(self, attempts: Sequence[Attempt[Any]], deadline: float) -> None:
+        """Until each has writes, or its end."""
+        while attempts:
+            await self._read(attempts, deadline)
+            now = self.clock()
+            for count, attempt in enumerate(attempts, 1):
+                if attempt.end is None:
+                    attempt.try_(self.snapshot.current, now)
+                if not count % DECIDED_AT_ONCE:
+                    await asyncio.sleep(0)
+            attempts = [attempt for attempt in attempts if attempt.waits]
 
-    async def read(self) -> None:
-        self.history = await self._read(self.stream)
+    async def _read(self, attempts: Sequence[Attempt[Any]], deadline: float) -> None:
+        waiting = [attempt for attempt in attempts if attempt.waits]
+        if not waiting:
+            return
+        try:
+            if any(attempt.stale for attempt in waiting):
+                await self.snapshot.refresh()
+                if not self.snapshot.current.version:
+                    raise NoReferenceData
+            found = await self._found({stream for each in waiting for stream in each.wanted}, deadline)
+        except Exception as error:
+            _end_all(waiting, error)
+        else:
+            for attempt in waiting:
+                attempt.take(found)
 
-    async def _read(self, stream: UUID) -> History:
-        return await self.book.log.read(stream, deadline=self.deadline)
+    async def _found(self, streams: Collection[UUID], deadline: float) -> Histories:
+        if len(streams) == 1:
+            [stream] = streams
+            return {stream: await self.log.read(stream, deadline=deadline)}
+        return dict(await self.log.read_many(streams, deadline=deadline)) if streams else {}
 
-    def state(self) -> S | None:
-        return self.fold(self.history.events, None) if self.history else None
+    async def _appended(
+        self, attempts: Sequence[Attempt[Any]], deadline: float
+    ) -> Sequence[Appended | Exception]:
+        caller = attempts[0].meta.who.id
+        try:
+            if len(attempts) == 1:
+                [attempt] = attempts
+                return [await self.log.append(attempt.writes, attempt.meta, deadline=deadline, caller=caller)]
+            appends = [Append(attempt.writes, attempt.meta) for attempt in attempts]
+            return await self.log.append_each(appends, deadline=deadline, caller=caller)
+        except Exception as error:
+            return [error] * len(attempts)
 
-    async def look(self) -> None:
-        """Reads what another process may have changed: the stream, memos, and the reference data."""
-        await self.book.snapshot.refresh()
-        if not self.book.snapshot.current.version:
-            raise NoReferenceData
-        self.others.clear()
-        await self.read()
-        self.looked = True
+    async def _decided_together(self, attempts: Sequence[Attempt[Any]], deadline: float) -> Sequence[Write]:
+        """What all of them come to, with all that they rest on read for them."""
+        histories: Histories = {}  # as it was read, whatever is decided on it
+        for attempt in attempts:
+            attempt.histories = histories
+            attempt.look()
+        while True:
+            for attempt in attempts:
+                attempt.histories, attempt.end = histories, None
+            await self._read(attempts, deadline)
+            if any(attempt.end is not None for attempt in attempts):
+                return ()
+            reference, now, seen = self.snapshot.current, self.clock(), dict(histories)
+            writes: list[Write] = []
+            for attempt in attempts:
+                attempt.histories = seen
+                attempt.try_(reference, now)
+                if attempt.writes:
+                    writes += (replace(write, meta=attempt.meta) for write in attempt.writes[bool(writes) :])
+                    followed(seen, attempt.writes, attempt.meta, now)
+            if not any(attempt.waits for attempt in attempts):
+                return () if all(attempt.dry_run for attempt in attempts) else writes
 
-    async def decide(self, decide: Decide[S]) -> Decided[Any]:
-        self.reference = self.book.snapshot.current
-        state = self.state()
-        for other in self.concerned(state):
-            if other not in self.others:
-                self.others[other] = await self._read(other)
-        rules = Rules(self.reference, self.book.clock(), self.book.limits)
-        return decide(state, self.informed(rules, self.others) if self.others else rules)
 
-    async def writes(self, decision: Decided[Any]) -> list[Write]:
-        """What it is about comes last: its last event's position is the append's, now and in every replay."""
-        version = self.history.version if self.history else 0
-        return [
-            Write(identity.REFERENCE_HEAD, self.reference.version, ()),
-            *await self._number_writes(decision),
-            *(Write(each.stream, self._seen(each.stream), each.events) for each in decision.elsewhere),
-            Write(self.stream, version, decision.events),
-        ]
+def _written_together(attempts: Iterable[Attempt[Any]], writes: Iterable[Write], appended: Appended) -> None:
+    """Each has its own part; those that found it said already have that of the one who said it."""
+    left = iter(appended.positions)
+    positions = {
+        (write.stream, version): next(left)
+        for write in writes
+        for version, _ in enumerate(write.events, write.expected + 1)
+    }
+    for attempt in attempts:
+        if isinstance(attempt.end, Outcome):
+            history = placed(attempt.end.history, positions, appended)
+            attempt.end = replace(attempt.end, history=history, position=history.position)
+        else:
+            own = attempt.writes[-1]
+            before = History(own.stream, attempt.histories[own.stream].recorded[: own.expected])
+            attempt.histories = {own.stream: placed(before, positions, appended)}
+            attempt.written(positions[own.stream, own.expected + len(own.events)], appended.recorded)
 
-    def _seen(self, stream: UUID) -> int:
-        """The version that the decision saw; what it did not look at is new."""
-        return self.others[stream].version if stream in self.others else 0
 
-    async def _number_writes(self, decision: Decided[Any]) -> list[Write]:
-        writes = []
-        if decision.claim:
-            stream = _stream(decision.claim)
-            history = await self._number(decision.claim) if self.dry_run else self.numbers.get(stream)
-            duplicates = self.reference.settings.duplicate_numbers_allowed
-            claimed = numbering.claim(decision.claim, self.stream, duplicates, _holders(history))
-            writes.append(Write(stream, history.version if history else 0, claimed))
-        if decision.release:
-            history = await self._number(decision.release)
-            released = numbering.release(decision.release, self.stream, _holders(history))
-            writes.append(Write(_stream(decision.release), history.version, released))
-        return writes
+def _in_turns(attempts: Iterable[Attempt[Any]]) -> Sequence[Sequence[Attempt[Any]]]:
+    """What is about the same stream comes one after the other."""
+    turns: list[list[Attempt[Any]]] = []
+    counts: Counter[UUID] = Counter()
+    for attempt in attempts:
+        if counts[attempt.stream] == len(turns):
+            turns.append([])
+        if counts[attempt.stream]:
+            attempt.wanted.add(attempt.stream)  # it is hardly new
+        turns[counts[attempt.stream]].append(attempt)
+        counts[attempt.stream] += 1
+    return turns
 
-    async def _number(self, number: Number) -> History:
-        stream = _stream(number)
-        if stream not in self.numbers:
-            self.numbers[stream] = await self._read(stream)
-        return self.numbers[stream]
 
-    async def lost(self, streams: Collection[UUID]) -> None:
-        """Reads again what has moved on; and what was presumed to be new may not be."""
-        if self.history is None or self.stream in streams:
-            await self.read()
-        if identity.REFERENCE_HEAD in streams:
-            await self.book.snapshot.refresh()
-        for stream in set(streams) - {self.stream, identity.REFERENCE_HEAD}:
-            histories = self.others if stream in self.others else self.numbers
-            histories[stream] = await self._read(stream)
+def _end(attempt: Attempt[invoice.Invoice]) -> Outcome[invoice.Invoice] | Exception:
+    end, attempt.end = attempt.end, None
+    assert end is not None
+    return end
 
-    def unchanged(self) -> Outcome[S]:
-        state = self.state()
-        assert state is not None and self.history is not None
-        return Outcome(state, self.history, None, self.history.position)
 
-    def dry(self, decision: Decided[Any]) -> Outcome[S]:
-        return self.done(decision, 0, self.book.clock())
-
-    def done(self, decision: Decided[Any], position: int, recorded: datetime) -> Outcome[S]:
-        state = self.fold(decision.events, self.state())
-        assert state is not None
-        history = self.history or History(self.stream, ())
-        return Outcome(state, history, recorded, position)
+def _end_all(attempts: Iterable[Attempt[Any]], error: Exception) -> None:
+    for attempt in attempts:
+        attempt.end = error
 
 
 def _with_memos(rules: Rules, histories: Histories) -> Rules:
@@ -257,11 +319,3 @@ def _with_invoices(rules: Rules, histories: Histories) -> Rules:
 
 def _nothing_else(_: object) -> Collection[UUID]:
     return ()
-
-
-def _stream(number: Number) -> UUID:
-    return identity.number(number.legal_entity_id, number.text)
-
-
-def _holders(history: History | None) -> numbering.Holders:
-    return numbering.fold(history.events) if history else frozenset()

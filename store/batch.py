@@ -11,7 +11,7 @@ from uuid import UUID
 
 from . import chain
 from .codec import Codec, Encoded, accompanying
-from .log import Appended, Conflict, DeadlineExceeded, Meta, OutcomeUnknown, Series, Write
+from .log import Append, Appended, Conflict, DeadlineExceeded, OutcomeUnknown, Series, Write
 
 
 class Head(NamedTuple):
@@ -38,6 +38,7 @@ class Prepared(NamedTuple):
     stream: UUID
     expected: int
     events: Sequence[Encoded]
+    accompanying: bytes | None  # None: that of the append
 
 
 BEGINNING = Head(0, "")
@@ -46,14 +47,13 @@ Prepare = Callable[[Sequence[Write]], Sequence[Prepared]]
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One append on its way; `sent` is its last row, from when on its rows may be in the log."""
+    """One append on its way; `sent` are its rows, from when on they may be in the log."""
 
     writes: Sequence[Prepared]
     series: Series | None
     accompanying: bytes
-    caller: str
     answer: asyncio.Future[Appended]
-    sent: Row | None = None
+    sent: Sequence[Row] = ()
 
     @property
     def left(self) -> bool:
@@ -71,9 +71,9 @@ class Request:
     def size(self) -> int:
         return sum(len(event.data) for write in self.writes for event in write.events)
 
-    def succeed(self, position: int, recorded: datetime) -> None:
+    def succeed(self, positions: Sequence[int], recorded: datetime) -> None:
         if not self.answer.done():
-            self.answer.set_result(Appended(position, recorded))
+            self.answer.set_result(Appended(positions, recorded))
 
     def fail(self, error: BaseException) -> None:
         if not self.answer.done():
@@ -83,16 +83,24 @@ class Request:
         self.fail(OutcomeUnknown() if self.sent else DeadlineExceeded())
 
 
-def request(codec: Codec, writes: Sequence[Write], series: Series | None, meta: Meta, caller: str) -> Request:
+def request(codec: Codec, append: Append) -> Request:
     """An append, encoded in its caller's time."""
-    if series is None and not any(write.events for write in writes):
+    if append.series is None and not any(write.events for write in append.writes):
         raise ValueError("nothing to append")
     answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-    return Request(prepare(codec, writes), series, accompanying(meta), caller, answer)
+    return Request(prepare(codec, append.writes), append.series, accompanying(append.meta), answer)
 
 
 def prepare(codec: Codec, writes: Sequence[Write]) -> Sequence[Prepared]:
-    return [Prepared(w.stream, w.expected, [codec.encode(event) for event in w.events]) for w in writes]
+    return [
+        Prepared(
+            write.stream,
+            write.expected,
+            [codec.encode(event) for event in write.events],
+            accompanying(write.meta) if write.meta else None,
+        )
+        for write in writes
+    ]
 
 
 @dataclass(slots=True)
@@ -169,8 +177,9 @@ class _Placing:
         head = self._head(write.stream)
         if head.version != write.expected:
             raise Conflict(write.stream)
+        told = write.accompanying or self._request.accompanying
         for event in write.events:
-            state = event.state(self._stamp, self._request.accompanying, head.digest)
+            state = event.state(self._stamp, told, head.digest)
             row = Row(write.stream, head.version + 1, event.topic, state, event.salt, event.body)
             head = Head(row.version, chain.digest(row.stream, row.version, row.topic, state))
             self.rows.append(row)

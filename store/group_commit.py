@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from .batch import Request
 from .log import Appended, DeadlineExceeded, OutcomeUnknown, Overloaded, Unavailable
@@ -24,7 +26,10 @@ Commit = Callable[[Sequence[Request]], Awaitable[Sequence[Request]]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may wait to be written, and how much is written at once."""
+    """How much may wait to be written, and how much is written at once.
+
+    Appends that were submitted together count as one of those that wait, and are written together.
+    """
 
     queued: int = 4096
     queued_per_caller: int = 1024
@@ -33,13 +38,29 @@ class Limits:
     batch_bytes: int = 8 * MEBI
 
 
+@dataclass(eq=False)
+class Parcel:
+    """Appends that wait together; none is known to another."""
+
+    requests: Sequence[Request]
+    caller: str
+
+    @cached_property
+    def size(self) -> int:
+        return sum(request.size for request in self.requests)
+
+    def expire(self) -> None:
+        for request in self.requests:
+            request.expire()
+
+
 class GroupCommit:
     """The queue and the one task that writes. A caller can leave the queue, but never stop a commit."""
 
     def __init__(self, commit: Commit, limits: Limits) -> None:
         self._commit = commit
         self._limits = limits
-        self._queue: dict[Request, int] = {}  # in order of arrival, with sizes
+        self._queue: dict[Parcel, None] = {}  # in order of arrival
         self._first: list[Request] = []
         self._bytes = 0
         self._callers: Counter[str] = Counter()
@@ -51,20 +72,33 @@ class GroupCommit:
     def waiting(self) -> int:
         return len(self._queue)
 
-    async def submit(self, request: Request, deadline: float | None) -> Appended:
+    async def submit(self, request: Request, deadline: float | None, caller: str = "") -> Appended:
+        with self._waiting(Parcel((request,), caller), deadline):
+            return await request.answer
+
+    async def submit_each(
+        self, requests: Sequence[Request], deadline: float | None, caller: str = ""
+    ) -> Sequence[Appended | Exception]:
+        """Each for itself; what is raised for one stands in its place."""
+        if not requests:
+            return ()
+        with self._waiting(Parcel(requests, caller), deadline):
+            return [await _answer(request) for request in requests]
+
+    @contextlib.contextmanager
+    def _waiting(self, parcel: Parcel, deadline: float | None) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         until = loop.time() + APPEND_SECONDS_MAX if deadline is None else deadline
         if until <= loop.time():
             raise DeadlineExceeded()
-        size = request.size
-        self._admit(request, size)
-        self._enter(request, size)
-        expiry = loop.call_at(until, request.expire)
+        self._admit(parcel)
+        self._enter(parcel)
+        expiry = loop.call_at(until, parcel.expire)
         try:
-            return await request.answer
+            yield
         finally:
             expiry.cancel()
-            self._leave(request)
+            self._leave(parcel)
 
     async def close(self) -> None:
         """Refuse what comes; return when all that waited has its answer."""
@@ -74,17 +108,17 @@ class GroupCommit:
 
     def turn_away(self, error: Unavailable) -> None:
         """Answer all that waits; what is being written is not concerned."""
-        for request in [*self._first, *self._queue]:
+        for request in (*self._first, *(each for parcel in self._queue for each in parcel.requests)):
             request.fail(error)
 
-    def _admit(self, request: Request, size: int) -> None:
+    def _admit(self, parcel: Parcel) -> None:
         if self._closing:
             raise Unavailable("the log is being closed")
-        of_caller = self._callers[request.caller] if request.caller else 0
+        of_caller = self._callers[parcel.caller] if parcel.caller else 0
         if (
             len(self._queue) >= self._limits.queued
             or of_caller >= self._limits.queued_per_caller
-            or (self._bytes and self._bytes + size > self._limits.queued_bytes)
+            or (self._bytes and self._bytes + parcel.size > self._limits.queued_bytes)
         ):
             raise Overloaded(self._retry_after())
 
@@ -92,18 +126,26 @@ class GroupCommit:
         batches = 1 + len(self._queue) / self._limits.batch
         return min(max(RETRY_SECONDS_MIN, batches * self._seconds), RETRY_SECONDS_MAX)
 
-    def _enter(self, request: Request, size: int) -> None:
-        self._queue[request] = size
-        self._bytes += size
-        self._callers[request.caller] += 1
+    def _enter(self, parcel: Parcel) -> None:
+        self._queue[parcel] = None
+        self._bytes += parcel.size
+        self._callers[parcel.caller] += 1
         if self._writer is None:
             self._writer = asyncio.create_task(self._run(), name="writer")
 
-    def _leave(self, request: Request) -> None:
-        self._bytes -= self._queue.pop(request, 0)
-        self._callers[request.caller] -= 1
-        if not self._callers[request.caller]:
-            del self._callers[request.caller]
+    def _leave(self, parcel: Parcel) -> None:
+        """Whether it was written or given up; what is not in a batch yet is not written any more."""
+        self._drop(parcel)
+        for request in parcel.requests:
+            request.answer.cancel()
+        self._callers[parcel.caller] -= 1
+        if not self._callers[parcel.caller]:
+            del self._callers[parcel.caller]
+
+    def _drop(self, parcel: Parcel) -> None:
+        if parcel in self._queue:
+            del self._queue[parcel]
+            self._bytes -= parcel.size
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -119,12 +161,12 @@ class GroupCommit:
         """The next batch: those that were put off, then as many as fit; all of them leave the queue."""
         batch, self._first = self._first, []
         size = sum(request.size for request in batch)
-        for request, bytes_ in list(self._queue.items()):
-            if batch and (len(batch) >= self._limits.batch or size + bytes_ > self._limits.batch_bytes):
+        for parcel in list(self._queue):
+            if batch and (len(batch) >= self._limits.batch or size + parcel.size > self._limits.batch_bytes):
                 break
-            batch.append(request)
-            size += bytes_
-            self._bytes -= self._queue.pop(request)
+            batch.extend(parcel.requests)
+            size += parcel.size
+            self._drop(parcel)
         return batch
 
     async def _write(self, batch: Sequence[Request]) -> Sequence[Request]:
@@ -135,3 +177,10 @@ class GroupCommit:
             for request in batch:
                 request.fail(OutcomeUnknown() if request.sent else Unavailable("the batch failed"))
             return ()
+
+
+async def _answer(request: Request) -> Appended | Exception:
+    try:
+        return await request.answer
+    except Exception as error:
+        return error

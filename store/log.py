@@ -39,12 +39,14 @@ class Meta:
 class Write:
     """Events for one stream. `expected` is the last version that the decision saw, 0 for a new stream.
 
-    Without events it is a guard: only the expectation is checked.
+    Without events it is a guard: only the expectation is checked. `meta` accompanies these events in place of
+    what accompanies the append.
     """
 
     stream: UUID
     expected: int
     events: Sequence[Event]
+    meta: Meta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,25 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Appended:
-    """The position of the last event of an append, and the instant when its batch formed."""
+class Append:
+    """Writes that belong together, all or nothing, and what accompanies them."""
 
-    position: int
+    writes: Sequence[Write]
+    meta: Meta
+    series: Series | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The positions of an append's events, in the order of its writes, and when its batch formed."""
+
+    positions: Sequence[int]
     recorded: datetime
+
+    @property
+    def position(self) -> int:
+        """Of the last event."""
+        return self.positions[-1] if self.positions else 0
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -194,6 +210,15 @@ class Log(Protocol):
         """Append to any number of streams, all or nothing.
 
         Raises Conflict, Overloaded, Unavailable, DeadlineExceeded, OutcomeUnknown, or what `numbered` raises.
+        """
+        ...
+
+    async def append_each(
+        self, appends: Sequence[Append], *, deadline: float | None = None, caller: str = ""
+    ) -> Sequence[Appended | Exception]:
+        """Append each for itself, in one go: what `append` would raise for one stands in its place.
+
+        Raises Overloaded, Unavailable or DeadlineExceeded where none of them may wait.
         """
         ...
 

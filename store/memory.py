@@ -13,7 +13,7 @@ from .batch import BEGINNING, Head, Request, Row, Settlement, prepare, request, 
 from .bell import Bell
 from .codec import Codec
 from .group_commit import GroupCommit, Limits
-from .log import Appended, History, LogIdentity, Meta, Series, Stored, Write
+from .log import Append, Appended, History, LogIdentity, Meta, Series, Stored, Write
 
 Clock = Callable[[], datetime]
 
@@ -45,7 +45,15 @@ class MemoryLog:
         caller: str = "",
         series: Series | None = None,
     ) -> Appended:
-        return await self._commits.submit(request(self._codec, writes, series, meta, caller), deadline)
+        return await self._commits.submit(
+            request(self._codec, Append(writes, meta, series)), deadline, caller
+        )
+
+    async def append_each(
+        self, appends: Sequence[Append], *, deadline: float | None = None, caller: str = ""
+    ) -> Sequence[Appended | Exception]:
+        requests = [request(self._codec, append) for append in appends]
+        return await self._commits.submit_each(requests, deadline, caller)
 
     async def read(
         self,
@@ -89,9 +97,10 @@ class MemoryLog:
             for request, error in settlement.refused:
                 request.fail(error)
             for request, rows in settlement.accepted:
-                request.sent = rows[-1] if rows else None
+                request.sent = rows
+                before = len(self._log)
                 self._keep(rows)
-                request.succeed(len(self._log), recorded)
+                request.succeed(range(before + 1, len(self._log) + 1), recorded)
             self._bell.ring(len(self._log))
         return settlement.deferred
 

@@ -19,7 +19,18 @@ from .durability import check_promises
 from .group_commit import GroupCommit, Limits
 from .instants import position_at
 from .listener import HEAD, listen
-from .log import Appended, History, LogIdentity, Meta, Recorded, Series, Stored, Unavailable, Write
+from .log import (
+    Append,
+    Appended,
+    History,
+    LogIdentity,
+    Meta,
+    Recorded,
+    Series,
+    Stored,
+    Unavailable,
+    Write,
+)
 from .memory import Clock, now
 from .migrate import check
 from .reader import READ_SECONDS_MAX, Readers, reading
@@ -122,7 +133,15 @@ class PostgresLog:
         caller: str = "",
         series: Series | None = None,
     ) -> Appended:
-        return await self._commits.submit(request(self._codec, writes, series, meta, caller), deadline)
+        return await self._commits.submit(
+            request(self._codec, Append(writes, meta, series)), deadline, caller
+        )
+
+    async def append_each(
+        self, appends: Sequence[Append], *, deadline: float | None = None, caller: str = ""
+    ) -> Sequence[Appended | Exception]:
+        requests = [request(self._codec, append) for append in appends]
+        return await self._commits.submit_each(requests, deadline, caller)
 
     async def read(
         self,

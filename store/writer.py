@@ -193,7 +193,7 @@ class Writer:
     async def _insert(self, session: Session, settlement: Settlement) -> list[int]:
         """Send the rows and commit; from here on no caller can stop it."""
         for request, rows in settlement.accepted:
-            request.sent = rows[-1] if rows else None
+            request.sent = rows
         calls = [*_inserts(settlement.rows), Call(NOTIFY), Call(COMMIT)]
         results = await session.exchange(*calls, seconds=COMMIT_SECONDS_MAX)
         if session.warnings:
@@ -204,8 +204,8 @@ class Writer:
         assert len(positions) == len(settlement.rows)
         end = 0
         for request, rows in settlement.accepted:
-            end += len(rows)
-            request.succeed(positions[end - 1] if rows else 0, recorded)
+            began, end = end, end + len(rows)
+            request.succeed(positions[began:end], recorded)
         if positions:
             self._bell.ring(positions[-1])
 
@@ -246,9 +246,9 @@ class Writer:
     async def _read_back(self, requests: Sequence[Request]) -> None:
         """Look for the rows, in the turn: whoever sent them for us has then ended, one way or the other."""
         began = time.monotonic()
-        while sent := {request.sent: request for request in _there(requests) if request.sent}:
+        while sent := _there(requests):
             try:
-                found = await self._found(session := await self._session(), list(sent))
+                found = await self._found(session := await self._session(), sent)
                 await pass_barrier(session)
             except (Lost, Refused) as trouble:
                 logger.warning("cannot read back yet: %s", trouble)
@@ -257,28 +257,31 @@ class Writer:
                 if doubt > AWAY_SECONDS_MAX:
                     self.when_away(Unavailable(str(trouble)))
                 if doubt > DOUBT_SECONDS_MAX:
-                    _fail(sent.values(), OutcomeUnknown())
+                    _fail(sent, OutcomeUnknown())
                     return
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 if found:
                     logger.warning("a commit without an answer was done all the same: %d appends", len(found))
-                for row, position in found.items():
-                    sent[row].succeed(position, self._seen)
-                    self._bell.ring(position)
+                for request, positions in found:
+                    request.succeed(positions, self._seen)
+                    self._bell.ring(positions[-1])
                 return
 
-    async def _found(self, session: Session, sent: Sequence[Row]) -> dict[Row, int]:
-        """Which of these rows are in the log as we sent them, to the byte, and at which positions."""
+    async def _found(
+        self, session: Session, requests: Sequence[Request]
+    ) -> Sequence[tuple[Request, Sequence[int]]]:
+        """Whose rows are in the log as we sent them, to the byte, and at which positions."""
+        sent = [row for request in requests for row in request.sent]
         look = Call(READ_BACK, (uuids([row.stream for row in sent]), int8s([row.version for row in sent])))
         calls = (Call(BEGIN), Call(self._turn), look, Call(COMMIT))
         *_, rows, _ = await session.exchange(*calls, seconds=TURN_ANSWER_SECONDS_MAX)
         there = {(stream, version): (state, position) for stream, version, state, position in rows}
-        found: dict[Row, int] = {}
-        for row in sent:
-            state, position = there.get((row.stream, row.version), (b"", 0))
-            if state == row.state:
-                found[row] = position
+        found = []
+        for request in requests:
+            rows = [there.get((row.stream, row.version), (b"", 0)) for row in request.sent]
+            if [state for state, _ in rows] == [row.state for row in request.sent]:
+                found.append((request, [position for _, position in rows]))
         return found
 
     async def _session(self) -> Session:
@@ -346,7 +349,7 @@ def _there(requests: Iterable[Request]) -> list[Request]:
 def _forget_sending(requests: Iterable[Request]) -> None:
     """None of their rows are in the log: all was undone, or looked for and not found."""
     for request in requests:
-        request.sent = None
+        request.sent = ()
 
 
 def _fail(requests: Iterable[Request], error: Exception) -> None:

@@ -40,6 +40,7 @@ WITHOUT_SAMPLE = {
     Rule.MEMO_STAYS,
     Rule.NOT_CHANGEABLE,
     Rule.PAGE_TOKEN,
+    Rule.SET_FOR_ALL,
     Rule.PERCENT_OR_FLAT,
     Rule.PERIODS_OVERLAP,
     Rule.POSITION,

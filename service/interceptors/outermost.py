@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
@@ -69,13 +70,43 @@ class Coder:
     def request(self, raw: bytes) -> Message:
         return decoded(raw, self._decode)
 
-    async def requests(self, raws: AsyncIterator[bytes]) -> AsyncIterator[Message]:
-        async for raw in raws:
-            yield self.request(raw)
-
     def written(self, reply: Any) -> bytes:
         """What a method writes to the context by itself did not pass by here."""
         return reply if isinstance(reply, bytes) else self.reply(reply)
+
+
+class Incoming:
+    """The requests of a stream, until its caller ends it, or the server does, which is raised."""
+
+    def __init__(self, raws: AsyncIterator[bytes], coder: Coder) -> None:
+        self._raws = raws
+        self._coder = coder
+        self._closed = False
+        self._waiting: asyncio.Task[Any] | None = None
+
+    def __aiter__(self) -> Incoming:
+        return self
+
+    async def __anext__(self) -> Message:
+        if self._closed:
+            raise ShuttingDown
+        self._waiting = asyncio.current_task()
+        try:
+            raw = await anext(self._raws)
+        except asyncio.CancelledError:
+            if not self._closed or self._waiting is None:
+                raise
+            self._waiting.uncancel()
+            raise ShuttingDown from None
+        finally:
+            self._waiting = None
+        return self._coder.request(raw)
+
+    def close(self) -> None:
+        """Takes no more; the method goes on with what it has taken."""
+        self._closed = True
+        if self._waiting is not None:
+            self._waiting.cancel()
 
 
 class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
@@ -86,6 +117,7 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         self.streams = Lane(streams_max)
         self.closing = False
         self._endless: set[asyncio.Task[Any]] = set()
+        self._incoming: set[Incoming] = set()
         self._running: set[asyncio.Task[Any]] = set()
         self._cut = False
 
@@ -139,35 +171,48 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             fault = reported(name, error)
             return b"", fault
         finally:
-            line(name, context, began, fault)
+            line(name, context.peer(), began, fault)
 
     def _streaming(self, name: str, method: Any) -> grpc.RpcMethodHandler[Any, Any]:
         coder = Coder(method)
         if method.request_streaming and method.response_streaming:
             return grpc.stream_stream_rpc_method_handler(
-                self._stream(name, method.stream_stream, coder, coder.requests),
+                self._stream(
+                    name,
+                    method.stream_stream,
+                    coder,
+                    lambda raws: Incoming(raws, coder),
+                    self._drained_by_close,
+                ),
                 request_deserializer=None,
                 response_serializer=coder.written,
             )
         if method.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(name, method.unary_stream, coder, coder.request),
+                self._stream(name, method.unary_stream, coder, coder.request, self._ended_by_close),
                 request_deserializer=None,
                 response_serializer=coder.written,
             )
         raise NotImplementedError(f"{name}: no method of the contract takes a stream and gives one answer")
 
     def _stream(
-        self, name: str, behavior: StreamBehavior, coder: Coder, read: Callable[[Any], Any]
+        self,
+        name: str,
+        behavior: StreamBehavior,
+        coder: Coder,
+        read: Callable[[Any], Any],
+        closing: Callable[[Any], AbstractContextManager[None]],
     ) -> StreamBehavior:
         async def call(raw: Any, context: Context) -> AsyncIterator[Any]:
+            peer = context.peer()  # once the caller is gone, asking for it crashes the process
             began = time.perf_counter()
             fault: Fault | None = GONE
             try:
                 self._admit(self.streams)
                 try:
-                    with self._ended_by_close():
-                        async for reply in replies(behavior, read(raw), context):
+                    request = read(raw)
+                    with closing(request):
+                        async for reply in replies(behavior, request, context):
                             yield coder.reply(reply)
                 finally:
                     self.streams.leave()
@@ -178,14 +223,14 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             except (Exception, asyncio.CancelledError) as error:
                 fault = reported(name, error)
             finally:
-                line(name, context, began, fault)
+                line(name, peer, began, fault)
             del raw
             await answer(fault, context)
 
         return call
 
     @contextlib.contextmanager
-    def _ended_by_close(self) -> Iterator[None]:
+    def _ended_by_close(self, _: Message) -> Iterator[None]:
         """A stream may go on for ever: when the server closes it is ended, and its caller told why."""
         task = asyncio.current_task()
         assert task is not None
@@ -199,6 +244,16 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             raise ShuttingDown from None
         finally:
             self._endless.discard(task)
+
+    @contextlib.contextmanager
+    def _drained_by_close(self, incoming: Incoming) -> Iterator[None]:
+        """What came in is answered when the server closes, as long as that lasts no longer than the grace."""
+        self._incoming.add(incoming)
+        try:
+            with self._cut_off_at_the_end():
+                yield
+        finally:
+            self._incoming.discard(incoming)
 
     @contextlib.contextmanager
     def _cut_off_at_the_end(self) -> Iterator[None]:
@@ -217,10 +272,12 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             self._running.discard(task)
 
     def close(self, grace: float) -> None:
-        """Takes no new calls and ends the streams; calls with one answer go on until nearly the end."""
+        """Takes no new calls and ends the streams; what was asked for goes on until nearly the end."""
         self.closing = True
         for task in self._endless:
             task.cancel()
+        for incoming in self._incoming:
+            incoming.close()
         asyncio.get_running_loop().call_later(max(0.0, grace - LAST_WORDS_SECONDS), self._cut_off)
 
     def _cut_off(self) -> None:
@@ -305,7 +362,7 @@ def reported(name: str, error: BaseException) -> Fault:
     return fault
 
 
-def line(name: str, context: Context, began: float, fault: Fault | None) -> None:
+def line(name: str, peer: str, began: float, fault: Fault | None) -> None:
     """One line a call, without its content; those of probes and tools only when asked for."""
     say = log.info if name.startswith(OURS) else log.debug
     say(
@@ -313,6 +370,6 @@ def line(name: str, context: Context, began: float, fault: Fault | None) -> None
         method=name.rpartition("/")[2],
         code=fault.code.name if fault else "OK",
         reason=(fault and fault.reason) or None,
-        peer=context.peer(),
+        peer=peer,
         ms=round((time.perf_counter() - began) * 1000, 2),
     )

@@ -25,6 +25,7 @@ EDGE = {
     Rule.PAGE_TOKEN,
     Rule.MASK,
     Rule.DRY_RUN_ONLY,
+    Rule.SET_FOR_ALL,
 }  # found where messages are read, before the domain sees them
 
 

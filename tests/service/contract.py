@@ -179,3 +179,19 @@ def crowded(chain: Chain, size: int) -> bytes:
         return nested(tuple(outer), b"".join(entries))
     one = field(last.number, b"x" if last.type == FieldDescriptor.TYPE_STRING else b"")
     return nested(tuple(outer), one * (size // len(one)))
+
+
+def failures(method: MethodDescriptor, answer: Answer) -> list[str]:
+    """The reasons why invoices of many were refused, where the answer tells of each."""
+    if answer.raw is None or "results" not in method.output_type.fields_by_name:
+        return []
+    reply: Any = new(method.output_type)
+    reply.ParseFromString(answer.raw)
+    found = []
+    for result in (getattr(each, "result", each) for each in reply.results):
+        if result.HasField("failure"):
+            info = ErrorInfo()
+            assert [detail.Unpack(info) for detail in result.failure.status.details].count(True) == 1
+            assert reasons()[info.reason].value[0] == result.failure.status.code
+            found.append(info.reason)
+    return found

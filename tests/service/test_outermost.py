@@ -188,13 +188,42 @@ async def test_a_stream_does_not_hold_up_the_end_and_is_told_of_it() -> None:
     async with troubled() as there:
         watch = watching(there.channel)
         await watch.read()
-        stream = asyncio.ensure_future(all_of(there.both("wait")))
+        stream = asyncio.ensure_future(all_of(there.many("wait")))
         await started(there)
         began = time.monotonic()
         await there.server.stop()
         assert time.monotonic() - began < there.server.grace / 3
         error = await failed(stream)
         assert (error.code(), clean(error)[0]) == (Code.UNAVAILABLE, "SHUTTING_DOWN")
+
+
+async def test_what_a_stream_has_taken_is_answered_before_it_is_told_of_the_end() -> None:
+    async with troubled() as there:
+        stream = there.both("nothing", "wait", "nothing")
+        assert (await stream.read()).value == "well"
+        await started(there)
+        stop = asyncio.create_task(there.server.stop())
+        for _ in range(500):
+            if there.server.outermost.closing:
+                break
+            await asyncio.sleep(0.01)
+        there.trouble.release.set()
+        assert (await stream.read()).value == "well"
+        error = await failed(stream.read())
+        assert (error.code(), clean(error)[0]) == (Code.UNAVAILABLE, "SHUTTING_DOWN")
+        await stop
+
+
+async def test_a_stream_that_nothing_comes_from_is_ended_at_once() -> None:
+    async with troubled() as there:
+        stream = there.both_from(endless := asyncio.Event())
+        assert (await stream.read()).value == "well"
+        began = time.monotonic()
+        await there.server.stop()
+        assert time.monotonic() - began < there.server.grace / 3
+        error = await failed(stream.read())
+        assert (error.code(), clean(error)[0]) == (Code.UNAVAILABLE, "SHUTTING_DOWN")
+        endless.set()
 
 
 async def test_what_is_being_written_when_the_end_comes_is_written_and_answered(database: Database) -> None:

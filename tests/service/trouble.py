@@ -98,6 +98,15 @@ class Troubled:
         )
         return self._method("stream_stream", "Both")(raws, timeout=20.0)
 
+    def both_from(self, end: asyncio.Event) -> Any:
+        """A stream that sends one message, and then nothing until its end."""
+
+        async def raws() -> AsyncIterator[bytes]:
+            yield StringValue(value="nothing").SerializeToString()
+            await end.wait()
+
+        return self._method("stream_stream", "Both")(raws(), timeout=20.0)
+
     def _method(self, shape: str, name: str) -> Callable[..., Any]:
         of_shape: Any = getattr(self.channel, shape)
         method: Callable[..., Any] = of_shape(f"/{NAME}/{name}", response_deserializer=StringValue.FromString)

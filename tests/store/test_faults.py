@@ -12,6 +12,7 @@ import pytest
 
 from store.group_commit import Limits
 from store.log import (
+    Append,
     Conflict,
     DeadlineExceeded,
     Log,
@@ -360,6 +361,23 @@ async def held(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     ):
         await other.execute(HOLD.encode())
         yield held
+
+
+async def test_appends_in_one_go_wait_as_one_and_end_at_their_deadline_together(held: Log) -> None:
+    def many() -> list[Append]:
+        return [Append([new()], META) for _ in range(30)]
+
+    calls = [
+        asyncio.create_task(held.append_each(many(), caller="greedy", deadline=in_time(1))) for _ in range(6)
+    ]
+    await asyncio.sleep(0.1)
+    assert sum(call.done() for call in calls) == 2
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(each, Overloaded) for each in outcomes) == 2
+    for outcome in outcomes:
+        if not isinstance(outcome, BaseException):
+            assert {type(each) for each in outcome} == {DeadlineExceeded}
+    assert await held.head() == 0
 
 
 async def test_the_queue_is_bounded_in_all_and_per_caller(held: Log) -> None:

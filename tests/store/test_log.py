@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from store.log import Conflict, DeadlineExceeded, Log, Meta, Series, Who, Write
+from store.log import Append, Appended, Conflict, DeadlineExceeded, Log, Meta, Series, Who, Write
 
 from .events import META, Happened, Met, Names, Numbered, assert_whole, everything, happenings, new
 
@@ -49,6 +49,55 @@ async def test_an_append_to_several_streams_is_all_or_nothing(log: Log) -> None:
         )
     assert caught.value.streams == (second.stream,)
     assert len(await everything(log)) == 5
+
+
+async def test_every_event_of_an_append_has_its_position_told(log: Log) -> None:
+    first, second = new(2), new(3)
+    appended = await log.append([Write(uuid4(), 0, []), first, second], META)
+    for write, positions in ((first, appended.positions[:2]), (second, appended.positions[2:])):
+        history = await log.read(write.stream)
+        assert [each.position for each in history.recorded] == list(positions)
+    assert appended.position == appended.positions[-1] == await log.head()
+
+
+async def test_a_stream_can_be_written_twice_in_one_append(log: Log) -> None:
+    stream = uuid4()
+    await log.append([Write(stream, 0, happenings(2)), new(), Write(stream, 2, happenings(1))], META)
+    assert (await log.read(stream)).version == 3
+    with pytest.raises(Conflict):
+        await log.append([Write(stream, 3, happenings(1)), Write(stream, 3, happenings(1))], META)
+
+
+async def test_what_accompanies_a_write_of_its_own_stands_in_place_of_the_appends(log: Log) -> None:
+    other = Meta(Who("claimed", "ada"), reason="her own")
+    plain, own = new(2), Write(uuid4(), 0, happenings(2), other)
+    await log.append([plain, own], META)
+    assert {each.meta for each in (await log.read(plain.stream)).recorded} == {META}
+    assert {each.meta for each in (await log.read(own.stream)).recorded} == {other}
+
+
+async def test_of_many_appends_in_one_go_each_has_its_own_end(log: Log) -> None:
+    taken = new()
+    await log.append([taken], META)
+    writes = [[new(2)], [new(), Write(taken.stream, 0, happenings(1))], [new(3)]]
+    first, conflict, last = await log.append_each([Append(each, META) for each in writes])
+    assert isinstance(first, Appended)
+    assert isinstance(last, Appended)
+    assert isinstance(conflict, Conflict)
+    assert conflict.streams == (taken.stream,)
+    assert (await log.read(writes[0][0].stream)).position == first.position
+    assert (await log.read(writes[2][0].stream)).position == last.position
+    assert (await log.read(writes[1][0].stream)).version == 0
+    assert await log.append_each([]) == ()
+
+
+async def test_appends_in_one_go_to_one_stream_are_told_which_came_first(log: Log) -> None:
+    stream = uuid4()
+    appends = [Append([Write(stream, 0, happenings(1, f"{n}"))], META) for n in range(5)]
+    first, *others = await log.append_each(appends)
+    assert isinstance(first, Appended)
+    assert {type(each) for each in others} == {Conflict}
+    assert (await log.read(stream)).events == happenings(1, "0")
 
 
 async def test_a_stream_that_has_moved_on_is_a_conflict(log: Log) -> None:

@@ -13,6 +13,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 from google.type import date_pb2 as _date_pb2
 from google.type import money_pb2 as _money_pb2
 import builtins as _builtins
@@ -289,6 +290,212 @@ class IngestInvoiceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IngestInvoiceResponse: _TypeAlias = IngestInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class BatchIngestInvoicesRequest(_message.Message):
+    """Request of BatchIngestInvoices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    ATOMIC_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    atomic: _builtins.bool
+    """Records all of them in one piece, or none."""
+    validate_only: _builtins.bool
+    """Checks everything, answers as if it had been recorded, and records nothing."""
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___IngestInvoiceRequest]:
+        """The invoices, 1 to 1,000, as IngestInvoice takes them, but that `validate_only` is set for all of them.
+        A key that stands here twice is dealt with in their order, as if one had been sent after the other.
+        """
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___IngestInvoiceRequest] | None = ...,
+        atomic: _builtins.bool = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atomic", b"atomic", "requests", b"requests", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchIngestInvoicesRequest: _TypeAlias = BatchIngestInvoicesRequest  # noqa: Y015
+
+@_typing.final
+class BatchIngestInvoicesResponse(_message.Message):
+    """Answer of BatchIngestInvoices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___IngestionResult]:
+        """What became of each invoice, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___IngestionResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchIngestInvoicesResponse: _TypeAlias = BatchIngestInvoicesResponse  # noqa: Y015
+
+@_typing.final
+class IngestionResult(_message.Message):
+    """What became of one of many invoices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIQUE_IDENTIFIER_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    unique_identifier: _builtins.str
+    """The invoice's unique identifier, as it was sent."""
+    @_builtins.property
+    def response(self) -> Global___IngestInvoiceResponse:
+        """It is recorded, or had been, or would be."""
+
+    @_builtins.property
+    def failure(self) -> Global___IngestionFailure:
+        """It is not, as far as is known."""
+
+    def __init__(
+        self,
+        *,
+        unique_identifier: _builtins.str = ...,
+        response: Global___IngestInvoiceResponse | None = ...,
+        failure: Global___IngestionFailure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "response", b"response", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "response", b"response", "result", b"result", "unique_identifier", b"unique_identifier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["response", "failure"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___IngestionResult: _TypeAlias = IngestionResult  # noqa: Y015
+
+@_typing.final
+class IngestionFailure(_message.Message):
+    """Why one of many invoices was not ingested."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    FINDING_COUNT_FIELD_NUMBER: _builtins.int
+    finding_count: _builtins.int
+    """How many findings there are in all."""
+    @_builtins.property
+    def status(self) -> _status_pb2.Status:
+        """The error that IngestInvoice ends with, its details included but for the findings, which are below. In a
+        batch that is `atomic`, FAILED_PRECONDITION with reason `BATCH_REFUSED` for what only others are to blame.
+        """
+
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
+        """What is wrong, up to 1,000 findings, and up to 10,000 in an answer. Paths begin at the invoice's request."""
+
+    def __init__(
+        self,
+        *,
+        status: _status_pb2.Status | None = ...,
+        findings: _abc.Iterable[Global___Finding] | None = ...,
+        finding_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_count", b"finding_count", "findings", b"findings", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IngestionFailure: _TypeAlias = IngestionFailure  # noqa: Y015
+
+@_typing.final
+class StreamIngestInvoicesRequest(_message.Message):
+    """Request of StreamIngestInvoices: one invoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> Global___IngestInvoiceRequest:
+        """The invoice, as IngestInvoice takes it. Its `unique_identifier` is required."""
+
+    def __init__(
+        self,
+        *,
+        request: Global___IngestInvoiceRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamIngestInvoicesRequest: _TypeAlias = StreamIngestInvoicesRequest  # noqa: Y015
+
+@_typing.final
+class StreamIngestInvoicesResponse(_message.Message):
+    """Answer of StreamIngestInvoices: the invoices that have a result now, in any order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___StreamedResult]:
+        """At least one."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___StreamedResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamIngestInvoicesResponse: _TypeAlias = StreamIngestInvoicesResponse  # noqa: Y015
+
+@_typing.final
+class StreamedResult(_message.Message):
+    """What became of one invoice of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Which: the first one sent in this stream has 0."""
+    @_builtins.property
+    def result(self) -> Global___IngestionResult:
+        """What became of it."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        result: Global___IngestionResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamedResult: _TypeAlias = StreamedResult  # noqa: Y015
 
 @_typing.final
 class ReviseInvoiceRequest(_message.Message):

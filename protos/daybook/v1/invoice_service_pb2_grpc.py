@@ -47,6 +47,16 @@ class InvoiceServiceStub(object):
                 request_serializer=daybook_dot_v1_dot_invoice__service__pb2.IngestInvoiceRequest.SerializeToString,
                 response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.IngestInvoiceResponse.FromString,
                 _registered_method=True)
+        self.BatchIngestInvoices = channel.unary_unary(
+                '/daybook.v1.InvoiceService/BatchIngestInvoices',
+                request_serializer=daybook_dot_v1_dot_invoice__service__pb2.BatchIngestInvoicesRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.BatchIngestInvoicesResponse.FromString,
+                _registered_method=True)
+        self.StreamIngestInvoices = channel.stream_stream(
+                '/daybook.v1.InvoiceService/StreamIngestInvoices',
+                request_serializer=daybook_dot_v1_dot_invoice__service__pb2.StreamIngestInvoicesRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.StreamIngestInvoicesResponse.FromString,
+                _registered_method=True)
         self.ReviseInvoice = channel.unary_unary(
                 '/daybook.v1.InvoiceService/ReviseInvoice',
                 request_serializer=daybook_dot_v1_dot_invoice__service__pb2.ReviseInvoiceRequest.SerializeToString,
@@ -116,6 +126,31 @@ class InvoiceServiceServicer(object):
         INVALID_ARGUMENT with every finding; ALREADY_EXISTS when the unique identifier stands for other
         content, or the number for another invoice; FAILED_PRECONDITION where stored state forbids it;
         DEADLINE_EXCEEDED with reason `OUTCOME_UNKNOWN` when the answer is not known: ask again with the same key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchIngestInvoices(self, request, context):
+        """Ingests many invoices, each by the rules of IngestInvoice, with a result for each in their order. One that
+        is refused costs the others nothing, or, with `atomic`, all of them.
+
+        OK whatever becomes of the invoices: the results tell. INVALID_ARGUMENT for a message that is not a batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamIngestInvoices(self, request_iterator, context):
+        """Ingests any number of invoices, each by the rules of IngestInvoice, and answers each as soon as it is
+        recorded for good, or refused. At most some hundreds are under way: who reads no results is not read from.
+
+        A stream that was cut, for whatever reason, is gone on with on a new one: an invoice that had no result is
+        sent again under its key, and is answered as the first time, `replayed`, where it had been recorded.
+
+        Ends with OK once the caller has ended and every invoice has its result; with INVALID_ARGUMENT for a
+        message that cannot be read; with UNAVAILABLE when the server goes down (`SHUTTING_DOWN`: what it had
+        taken has been answered, the rest goes to another) or the store is away (`STORE_UNAVAILABLE`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -229,6 +264,16 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.IngestInvoiceRequest.FromString,
                     response_serializer=daybook_dot_v1_dot_invoice__service__pb2.IngestInvoiceResponse.SerializeToString,
             ),
+            'BatchIngestInvoices': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchIngestInvoices,
+                    request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.BatchIngestInvoicesRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__service__pb2.BatchIngestInvoicesResponse.SerializeToString,
+            ),
+            'StreamIngestInvoices': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamIngestInvoices,
+                    request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.StreamIngestInvoicesRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__service__pb2.StreamIngestInvoicesResponse.SerializeToString,
+            ),
             'ReviseInvoice': grpc.unary_unary_rpc_method_handler(
                     servicer.ReviseInvoice,
                     request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.ReviseInvoiceRequest.FromString,
@@ -315,6 +360,60 @@ class InvoiceService(object):
             '/daybook.v1.InvoiceService/IngestInvoice',
             daybook_dot_v1_dot_invoice__service__pb2.IngestInvoiceRequest.SerializeToString,
             daybook_dot_v1_dot_invoice__service__pb2.IngestInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchIngestInvoices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.InvoiceService/BatchIngestInvoices',
+            daybook_dot_v1_dot_invoice__service__pb2.BatchIngestInvoicesRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__service__pb2.BatchIngestInvoicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamIngestInvoices(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/daybook.v1.InvoiceService/StreamIngestInvoices',
+            daybook_dot_v1_dot_invoice__service__pb2.StreamIngestInvoicesRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__service__pb2.StreamIngestInvoicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,23 @@ class InvoiceServiceStub:
     content, or the number for another invoice; FAILED_PRECONDITION where stored state forbids it;
     DEADLINE_EXCEEDED with reason `OUTCOME_UNKNOWN` when the answer is not known: ask again with the same key.
     """
+    BatchIngestInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.BatchIngestInvoicesRequest, _invoice_service_pb2.BatchIngestInvoicesResponse]
+    """Ingests many invoices, each by the rules of IngestInvoice, with a result for each in their order. One that
+    is refused costs the others nothing, or, with `atomic`, all of them.
+
+    OK whatever becomes of the invoices: the results tell. INVALID_ARGUMENT for a message that is not a batch.
+    """
+    StreamIngestInvoices: _grpc.StreamStreamMultiCallable[_invoice_service_pb2.StreamIngestInvoicesRequest, _invoice_service_pb2.StreamIngestInvoicesResponse]
+    """Ingests any number of invoices, each by the rules of IngestInvoice, and answers each as soon as it is
+    recorded for good, or refused. At most some hundreds are under way: who reads no results is not read from.
+
+    A stream that was cut, for whatever reason, is gone on with on a new one: an invoice that had no result is
+    sent again under its key, and is answered as the first time, `replayed`, where it had been recorded.
+
+    Ends with OK once the caller has ended and every invoice has its result; with INVALID_ARGUMENT for a
+    message that cannot be read; with UNAVAILABLE when the server goes down (`SHUTTING_DOWN`: what it had
+    taken has been answered, the rest goes to another) or the store is away (`STORE_UNAVAILABLE`).
+    """
     ReviseInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ReviseInvoiceRequest, _invoice_service_pb2.ReviseInvoiceResponse]
     """Replaces the content of a draft, or brings a canceled one back to life, on its own history.
 
@@ -128,6 +145,23 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     INVALID_ARGUMENT with every finding; ALREADY_EXISTS when the unique identifier stands for other
     content, or the number for another invoice; FAILED_PRECONDITION where stored state forbids it;
     DEADLINE_EXCEEDED with reason `OUTCOME_UNKNOWN` when the answer is not known: ask again with the same key.
+    """
+    BatchIngestInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.BatchIngestInvoicesRequest, _invoice_service_pb2.BatchIngestInvoicesResponse]  # type: ignore[assignment]
+    """Ingests many invoices, each by the rules of IngestInvoice, with a result for each in their order. One that
+    is refused costs the others nothing, or, with `atomic`, all of them.
+
+    OK whatever becomes of the invoices: the results tell. INVALID_ARGUMENT for a message that is not a batch.
+    """
+    StreamIngestInvoices: _aio.StreamStreamMultiCallable[_invoice_service_pb2.StreamIngestInvoicesRequest, _invoice_service_pb2.StreamIngestInvoicesResponse]  # type: ignore[assignment]
+    """Ingests any number of invoices, each by the rules of IngestInvoice, and answers each as soon as it is
+    recorded for good, or refused. At most some hundreds are under way: who reads no results is not read from.
+
+    A stream that was cut, for whatever reason, is gone on with on a new one: an invoice that had no result is
+    sent again under its key, and is answered as the first time, `replayed`, where it had been recorded.
+
+    Ends with OK once the caller has ended and every invoice has its result; with INVALID_ARGUMENT for a
+    message that cannot be read; with UNAVAILABLE when the server goes down (`SHUTTING_DOWN`: what it had
+    taken has been answered, the rest goes to another) or the store is away (`STORE_UNAVAILABLE`).
     """
     ReviseInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ReviseInvoiceRequest, _invoice_service_pb2.ReviseInvoiceResponse]  # type: ignore[assignment]
     """Replaces the content of a draft, or brings a canceled one back to life, on its own history.
@@ -212,6 +246,35 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT with every finding; ALREADY_EXISTS when the unique identifier stands for other
         content, or the number for another invoice; FAILED_PRECONDITION where stored state forbids it;
         DEADLINE_EXCEEDED with reason `OUTCOME_UNKNOWN` when the answer is not known: ask again with the same key.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchIngestInvoices(
+        self,
+        request: _invoice_service_pb2.BatchIngestInvoicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.BatchIngestInvoicesResponse, _abc.Awaitable[_invoice_service_pb2.BatchIngestInvoicesResponse]]:
+        """Ingests many invoices, each by the rules of IngestInvoice, with a result for each in their order. One that
+        is refused costs the others nothing, or, with `atomic`, all of them.
+
+        OK whatever becomes of the invoices: the results tell. INVALID_ARGUMENT for a message that is not a batch.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamIngestInvoices(
+        self,
+        request_iterator: _MaybeAsyncIterator[_invoice_service_pb2.StreamIngestInvoicesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_invoice_service_pb2.StreamIngestInvoicesResponse], _abc.AsyncIterator[_invoice_service_pb2.StreamIngestInvoicesResponse]]:
+        """Ingests any number of invoices, each by the rules of IngestInvoice, and answers each as soon as it is
+        recorded for good, or refused. At most some hundreds are under way: who reads no results is not read from.
+
+        A stream that was cut, for whatever reason, is gone on with on a new one: an invoice that had no result is
+        sent again under its key, and is answered as the first time, `replayed`, where it had been recorded.
+
+        Ends with OK once the caller has ended and every invoice has its result; with INVALID_ARGUMENT for a
+        message that cannot be read; with UNAVAILABLE when the server goes down (`SHUTTING_DOWN`: what it had
+        taken has been answered, the rest goes to another) or the store is away (`STORE_UNAVAILABLE`).
         """
 
     @_abc_1.abstractmethod
