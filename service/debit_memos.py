@@ -18,9 +18,9 @@ from projections.reader import Reader
 
 from . import positions
 from .calls import Callers, deadline
+from .ingestion import write_findings
 from .keys import MemoKey, missing
 from .pages import pages, size
-from .replies import write_findings
 from .transact import Book, Decide, Outcome
 from .wire.debit_memos import read_memo, read_memo_filter, read_memo_key, write_memo
 

@@ -15,12 +15,10 @@ from domain.findings import Findings, Malformed, Rule
 
 from .calls import Callers, deadline
 from .estimator import Estimator
-from .ingestion import Ingestion, tax_is_due
+from .ingestion import Ingestion, Replies, Window, tax_is_due, write_findings
 from .keys import missing, resolved, there
 from .pages import pages, size
-from .replies import Replies, write_findings
 from .settling import SettlingServicer
-from .streaming import Window
 from .transact import Book, Outcome
 from .wire.content import read_content, read_reference
 from .wire.estimates import read_estimate, write_interactions, write_tax_failure, write_tax_outcome

@@ -12,15 +12,12 @@ import pytest
 from daybook.v1 import invoice_service_pb2 as service_pb
 from domain import reference
 from domain.findings import Findings
-from service import streaming
 from service.bootstrap import estimating, now
 from service.calls import Caller
 from service.errors import ShuttingDown
-from service.ingestion import Ingestion
+from service.ingestion import Ingestion, Replies, Window, window
 from service.reference_data import writes
-from service.replies import Replies
 from service.snapshot import Snapshot
-from service.streaming import Window
 from service.transact import Book
 from service.wire.reference_data import read_apply
 from store import schema
@@ -41,7 +38,7 @@ class Shop:
     log: MemoryLog
     ingestion: Ingestion
 
-    def window(self, seconds: float = 30) -> Window:
+    def open(self, seconds: float = 30) -> Window:
         loop = asyncio.get_running_loop()
         return Window(self.ingestion, SOMEBODY, lambda: loop.time() + seconds)
 
@@ -79,10 +76,10 @@ class Sender:
 
 
 async def all_of(
-    window: Window, sender: Sender, found: dict[int, service_pb.IngestionResult] | None = None
+    opened: Window, sender: Sender, found: dict[int, service_pb.IngestionResult] | None = None
 ) -> dict[int, service_pb.IngestionResult]:
     found = {} if found is None else found
-    async for results in window.run(aiter(sender)):
+    async for results in opened.run(aiter(sender)):
         found.update((each.index, each.result) for each in results)
     return found
 
@@ -100,17 +97,17 @@ async def test_no_more_are_taken_than_a_window_holds() -> None:
     async with a_shop() as shop:
         sender = Sender("w", 700)
         async with shop.log.turn:
-            answers = asyncio.ensure_future(all_of(shop.window(), sender))
-            assert await until_it_stops(sender) == streaming.INVOICES_MAX
+            answers = asyncio.ensure_future(all_of(shop.open(), sender))
+            assert await until_it_stops(sender) == window.INVOICES_MAX
         assert sorted(await answers) == list(range(700))
 
 
 async def test_no_more_are_taken_than_a_window_holds_bytes_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "BYTES_MAX", 100_000)
+    monkeypatch.setattr(window, "BYTES_MAX", 100_000)
     async with a_shop() as shop:
         sender = Sender("b", 30, lines=200)
         async with shop.log.turn:
-            answers = asyncio.ensure_future(all_of(shop.window(), sender))
+            answers = asyncio.ensure_future(all_of(shop.open(), sender))
             assert await until_it_stops(sender) == 100_000 // streamed("b 0", 200).ByteSize() + 1
         assert sorted(await answers) == list(range(30))
 
@@ -118,8 +115,8 @@ async def test_no_more_are_taken_than_a_window_holds_bytes_of(monkeypatch: pytes
 async def test_where_too_much_waits_to_be_written_a_stream_waits_too() -> None:
     async with a_shop(Limits(queued=1)) as shop:
         async with shop.log.turn:
-            others = [asyncio.ensure_future(all_of(shop.window(), Sender(f"o{n}", 1))) for n in range(5)]
-            answers = asyncio.ensure_future(all_of(shop.window(), Sender("patient", 100)))
+            others = [asyncio.ensure_future(all_of(shop.open(), Sender(f"o{n}", 1))) for n in range(5)]
+            answers = asyncio.ensure_future(all_of(shop.open(), Sender("patient", 100)))
             await asyncio.sleep(0.5)
             assert not answers.done()
         found = [await answers, *[await each for each in others]]
@@ -128,9 +125,9 @@ async def test_where_too_much_waits_to_be_written_a_stream_waits_too() -> None:
 
 async def test_one_that_waits_for_too_long_is_told_that_too_much_waits() -> None:
     async with a_shop(Limits(queued=1)) as shop, shop.log.turn:
-        others = [asyncio.ensure_future(all_of(shop.window(), Sender(f"o{n}", 1))) for n in range(2)]
+        others = [asyncio.ensure_future(all_of(shop.open(), Sender(f"o{n}", 1))) for n in range(2)]
         await asyncio.sleep(0.2)
-        found = await all_of(shop.window(seconds=0.5), Sender("impatient", 3))
+        found = await all_of(shop.open(seconds=0.5), Sender("impatient", 3))
         assert {reason(each) for each in found.values()} == {"OVERLOADED"}
         assert {each.failure.status.code for each in found.values()} == {8}
         for other in others:
@@ -143,7 +140,7 @@ async def test_whatever_ends_a_stream_all_that_was_taken_is_answered_before(end:
     async with a_shop() as shop:
         found: dict[int, service_pb.IngestionResult] = {}
         with pytest.raises(type(end)):
-            await all_of(shop.window(), Sender("e", 150, end=end), found)
+            await all_of(shop.open(), Sender("e", 150, end=end), found)
         assert sorted(found) == list(range(150))
         assert all(each.response.position for each in found.values())
 
@@ -157,13 +154,13 @@ async def test_an_error_of_ours_ends_a_stream_and_does_not_leave_it_hanging(
     async with a_shop() as shop:
         monkeypatch.setattr(Ingestion, "record_each", broken)
         with pytest.raises(ZeroDivisionError):
-            await asyncio.wait_for(all_of(shop.window(), Sender("z", 10)), 10)
+            await asyncio.wait_for(all_of(shop.open(), Sender("z", 10)), 10)
 
 
 async def test_who_goes_away_leaves_nothing_running() -> None:
     async with a_shop() as shop, shop.log.turn:
         before = asyncio.all_tasks()
-        answers = asyncio.ensure_future(all_of(shop.window(), Sender("gone", 100)))
+        answers = asyncio.ensure_future(all_of(shop.open(), Sender("gone", 100)))
         await asyncio.sleep(0.3)
         answers.cancel()
         await asyncio.gather(answers, return_exceptions=True)

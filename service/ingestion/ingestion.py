@@ -19,15 +19,15 @@ from domain import billing, identity, invoice
 from domain.findings import Finding, Findings, Malformed, Rule
 from store.log import Meta
 
-from .calls import Caller
-from .errors import BatchRefused, fault_of
-from .estimator import Estimator
-from .keys import missing
+from ..calls import Caller
+from ..errors import BatchRefused, fault_of
+from ..estimator import Estimator
+from ..keys import missing
+from ..transact import Asked, Book, Outcome
+from ..wire.content import read_content
+from ..wire.estimates import write_tax_failure, write_tax_outcome
+from ..wire.invoices import check_view, write_status, write_totals
 from .replies import Replies, write_findings
-from .transact import Asked, Book, Outcome
-from .wire.content import read_content
-from .wire.estimates import write_tax_failure, write_tax_outcome
-from .wire.invoices import check_view, write_status, write_totals
 
 log = structlog.get_logger()
 

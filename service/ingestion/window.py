@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 from daybook.v1 import invoice_service_pb2 as pb
 from store.log import Overloaded, Unavailable
 
-from .calls import Caller
+from ..calls import Caller
+from ..transact import Outcome
 from .ingestion import Ingested, Ingestion, Said, lacks_tax
-from .transact import Outcome
 
 INVOICES_MAX = 256  # of a stream that have no result yet
 BYTES_MAX = 32 * 1024 * 1024  # of these

@@ -12,9 +12,9 @@ from domain import invoice
 from domain.findings import Finding
 from store.log import LogIdentity
 
-from . import positions
-from .attempt import Outcome
-from .wire.invoices import write_invoice
+from .. import positions
+from ..attempt import Outcome
+from ..wire.invoices import write_invoice
 
 FINDINGS_MAX = 1000  # in a body
 
