@@ -17,6 +17,7 @@ from . import (
     proof_verbs,
     reference_verbs,
     server_verbs,
+    settlement_verbs,
     tax_verbs,
 )
 from .options import verb
@@ -30,6 +31,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 memo = typer.Typer(no_args_is_help=True, help="Debit memos: charged later, invoiced once.")
+payment = typer.Typer(no_args_is_help=True, help="Payments: recorded, and taken back.")
+credit = typer.Typer(no_args_is_help=True, help="Credit memos: made of invoices, applied to invoices.")
 reference = typer.Typer(no_args_is_help=True, help="The data that decisions rest on.")
 projections = typer.Typer(
     invoke_without_command=True, help="How the read models fare; and how to work them out anew."
@@ -43,6 +46,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "show": invoice_verbs.show,
     "list": invoice_verbs.list_,
     "cancel": invoice_verbs.cancel,
+    "void": settlement_verbs.void,
+    "write-off": settlement_verbs.write_off,
+    "receivables": settlement_verbs.receivables,
     "revise": invoice_verbs.revise,
     "update": invoice_verbs.update,
     "estimate": tax_verbs.estimate,
@@ -60,6 +66,12 @@ for name, command in VERBS.items():
 for name, command in memo_verbs.VERBS.items():
     memo.command(name)(verb(command))
 app.add_typer(memo, name="memo")
+for name, command in settlement_verbs.PAYMENT_VERBS.items():
+    payment.command(name)(verb(command))
+app.add_typer(payment, name="payment")
+for name, command in settlement_verbs.CREDIT_VERBS.items():
+    credit.command(name)(verb(command))
+app.add_typer(credit, name="credit")
 reference.command("apply")(verb(reference_verbs.apply))
 reference.command("show")(verb(reference_verbs.show))
 app.add_typer(reference, name="reference")

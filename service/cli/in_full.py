@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from daybook.v1 import invoice_pb2 as pb
 from daybook.v1 import invoice_query_service_pb2 as query
+from daybook.v1 import settlement_pb2
 
-from .forms import day
+from .forms import choice, day
 from .options import Shape
 from .printing import (
     add,
@@ -98,6 +99,8 @@ def print_in_full(invoice: pb.Invoice, lineage: query.Lineage | None = None) -> 
     if any(line.content.taxes for line in invoice.lines):
         screen.print(tax_table(invoice))
     screen.print(totals_table(invoice))
+    if invoice.HasField("settlement"):
+        screen.print(settlement_table(invoice))
 
 
 def origins(lineage: query.Lineage) -> Iterator[str]:
@@ -120,6 +123,10 @@ def header_facts(invoice: pb.Invoice) -> Iterator[tuple[str, str]]:
     yield "status", status(invoice.status)
     yield "tax", with_origin("tax_status", tax_status(invoice.tax_status))
     yield "settlement", settlement(invoice.settlement_status).replace("_", " ")
+    yield (
+        "settled in full",
+        day(invoice.full_settlement_date) if invoice.HasField("full_settlement_date") else "",
+    )
     yield "account", named(content.account_name, content.account_id)
     yield "bill to", named(content.bill_to_contact_name, content.bill_to_contact_id)
     yield "legal entity", with_origin("legal_entity_id", content.legal_entity_id)
@@ -214,3 +221,31 @@ def totals_table(invoice: pb.Invoice) -> Table:
         if each.name != "total_charge" or value != invoice.totals.total:
             add(table, each.name.replace("_", " "), f"{code} {amount(value)}")
     return table
+
+
+def settlement_table(invoice: pb.Invoice) -> Table:
+    """What was paid, credited, converted and written off, day by day."""
+    table = bare_table()
+    for name in ("date", "what", "amount", "id"):
+        table.add_column(name, justify="right" if name == "amount" else "left")
+    for row in sorted(settlement_rows(invoice.settlement), key=lambda row: row[0]):
+        add(table, *row)
+    return table
+
+
+def settlement_rows(settled: settlement_pb2.Settlement) -> Iterator[tuple[str, str, str, str]]:
+    for payment in settled.payments:
+        called = f"payment {payment.reference}".strip()
+        yield day(payment.effective_date), called, amount(payment.amount), payment.payment_id
+        for back in payment.reversals:
+            yield day(back.effective_date), f"{called} taken back", amount(back.amount), payment.payment_id
+    for conversion in settled.conversions:
+        lines = ", ".join(map(str, conversion.line_numbers))
+        what = f"lines {lines} converted" + (" at posting" if conversion.automatic else "")
+        yield day(conversion.effective_date), what, amount(conversion.amount), conversion.credit_memo_id
+    for credit in settled.credits:
+        for_ = choice(settlement_pb2.CreditOrigin.DESCRIPTOR, credit.origin).replace("_", " ")
+        yield day(credit.effective_date), f"credit ({for_})", amount(credit.amount), credit.application_id
+        if credit.HasField("unapplied_date"):
+            back_ = (day(credit.unapplied_date), "credit taken back", amount(credit.amount))
+            yield *back_, credit.application_id

@@ -114,7 +114,15 @@ COLUMNS: dict[str, Callable[[pb.Invoice], str]] = {
     "total": lambda i: money(i.totals.total),
     "total_tax": lambda i: money(i.totals.total_tax),
     "total_with_tax": lambda i: money(i.totals.total_with_tax),
+    "total_converted_negative": lambda i: money(i.totals.total_converted_negative),
+    "net_payments_applied": lambda i: money(i.totals.net_payments_applied),
+    "net_credits_applied": lambda i: money(i.totals.net_credits_applied),
     "balance": lambda i: money(i.totals.balance),
+    "full_settlement_date": lambda i: (
+        day(i.full_settlement_date) if i.HasField("full_settlement_date") else ""
+    ),
+    "days_open": lambda i: str(i.days_open),
+    "days_overdue": lambda i: str(i.days_overdue),
     "reference_kind": lambda i: reference(i.content.reference).partition(" ")[0],
     "reference_id": lambda i: i.content.reference.id,
     "purchase_order_number": lambda i: i.content.purchase_order_number,
@@ -155,6 +163,7 @@ AMOUNTS = frozenset(("total", "tax", "with tax", "balance"))
 SHOWN: dict[str, tuple[int, Callable[[pb.Invoice], str]]] = {  # from which width of the window on, and what
     "number": (0, lambda i: i.invoice_number or "–"),
     "status": (0, lambda i: status(i.status)),
+    "settlement": (150, lambda i: settlement(i.settlement_status).replace("_", " ")),
     "account": (100, lambda i: i.content.account_name or i.content.account_id),
     "date": (0, lambda i: date_of(i.content, "invoice_date")),
     "due": (120, lambda i: date_of(i.content, "due_date")),

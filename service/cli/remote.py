@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import Message
 
 from daybook.client import connect
+from daybook.v1.credit_memo_service_pb2_grpc import CreditMemoServiceStub
 from daybook.v1.debit_memo_service_pb2_grpc import DebitMemoServiceStub
 from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
 from daybook.v1.invoice_service_pb2 import IngestInvoiceRequest, InvoiceKey, InvoiceNumber
@@ -34,6 +35,7 @@ class Remote:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.invoices = InvoiceServiceStub(channel)
+        self.credits = CreditMemoServiceStub(channel)
         self.memos = DebitMemoServiceStub(channel)
         self.queries = InvoiceQueryServiceStub(channel)
         self.projections = ProjectionServiceStub(channel)
