@@ -10,7 +10,7 @@ from uuid import UUID
 from .. import identity
 from ..dates import check_date
 from ..findings import Findings, Malformed, Rule, shown
-from ..money import CURRENCIES, INTEGER_DIGITS_MAX, plain
+from ..money import CURRENCIES, INTEGER_DIGITS_MAX, normal, plain
 from ..reference import PeriodStatus, ReferenceData
 from ..refusal import Refused
 from ..texts import check_required, check_text
@@ -179,13 +179,13 @@ def check_amount(
         findings.add(path, Rule.REQUIRED)
         return None
     if amount <= 0:
-        findings.add(path, Rule.NOT_POSITIVE, value=plain(amount))
+        findings.add(path, Rule.NOT_POSITIVE, value=normal(amount))
     elif amount >= _TOO_LARGE:
         findings.add(path, Rule.TOO_LARGE, limit=INTEGER_DIGITS_MAX)
     elif known is not None:
         if (exact := known.exactly(amount)) is not None:
             return exact
-        facts = {"currency": currency, "decimals": known.decimals, "value": shown(plain(amount))}
+        facts = {"currency": currency, "decimals": known.decimals, "value": shown(normal(amount))}
         findings.add(path, Rule.FINER_THAN_CURRENCY, **facts)
     return None
 

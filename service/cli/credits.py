@@ -42,6 +42,9 @@ def apply(
         answer = there.credits.ApplyCreditMemo(
             authored(request, author), timeout=service.timeout, metadata=author.metadata()
         )
+    if shape.as_json:
+        print_json(answer)
+        return
     applied = answer.application
     what = f"{applied.amount.currency_code} {amount(applied.amount)}: application {applied.application_id}"
     said(answer.credit_memo, shape, f"applied already, {what}" if answer.replayed else f"applied {what}")
@@ -65,6 +68,9 @@ def unapply(
         answer = there.credits.UnapplyCreditMemo(
             authored(request, author), timeout=service.timeout, metadata=author.metadata()
         )
+    if shape.as_json:
+        print_json(answer)
+        return
     said(answer.credit_memo, shape, "was taken back already" if answer.replayed else "taken back")
 
 

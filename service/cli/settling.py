@@ -15,6 +15,7 @@ from domain import money
 from .changing import said
 from .forms import message
 from .options import Author, Named, Service, Shape, Stop
+from .printing import print_json
 from .remote import authored, key_of, remote, understood
 from .settlement_verbs import Sum
 from .trees import Plain
@@ -43,12 +44,15 @@ def dated(kind: type[M], date: str) -> M:
 
 
 def settle(service: Service, author: Author, shape: Shape, method: str, request: Any, what: str) -> None:
-    """Asks, and says how the invoice stands now; `what` names the answer's fields."""
+    """Asks, and says how the invoice stands now; `what` names the answer's fields, JSON has all of them."""
     shape.check()
     with remote(service) as there:
         answer = getattr(there.invoices, method)(
             authored(request, author), timeout=service.timeout, metadata=author.metadata()
         )
+    if shape.as_json:
+        print_json(answer)
+        return
     fields = {each.name: getattr(answer, each.name) for each in answer.DESCRIPTOR.fields}
     done = what.format(**fields)
     said(answer.invoice, shape, f"stood so already; {done}" if answer.replayed else done)
