@@ -19,13 +19,17 @@ from .memo_verbs import NamedMemo
 from .memos import create, post
 from .options import Author, Named, Service, Shape, Stop
 from .reading import list_, order, show
+from .receivables import receivables
 from .reference import apply
+from .settlement_verbs import Owed, Sum
+from .settling import convert, record, void
 from .taxes import unfinished
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 ORDER = "SO-2026-00417"
 INVOICE = Named(key="nl-de:2026-0467")
 TAXED = Named(key="nl-de:2026-0710")
+PAID, DISCOUNTED, MISTAKEN = "nl-de:2026-0601", "nl-uk:SI-10442", "nl-kw:KW-26-0031"
 MEMO, MEMO_ORDER = NamedMemo("nl-de:DM-2026-0007"), "SO-2026-00533"
 READY_SECONDS_MAX = 180.0  # a first start compiles everything, and the machine may be busy
 STOP_SECONDS_MAX = 30.0
@@ -57,6 +61,7 @@ def ask(service: Service) -> None:
     step(f"daybook order {ORDER}")
     order(service, table, ORDER, None, done.position)
     charge_later(service, author, table)
+    settle(service, author, table)
     step("daybook list --label region=apac")
     list_(service, table, Conditions(label=["region=apac"]), None, done.position)
     step(f"daybook show --key {INVOICE.key}")
@@ -77,6 +82,19 @@ def charge_later(service: Service, author: Author, table: Shape) -> None:
     done = ingest(service, author, table, Job((str(SAMPLES / "memos/invoice.yaml"),)))
     step(f"daybook order {MEMO_ORDER}")
     order(service, table, MEMO_ORDER, None, done.position)
+
+
+def settle(service: Service, author: Author, table: Shape) -> None:
+    """One is paid, the discount of another becomes credit, a third is taken back."""
+    paid = Sum("7151.35", "EUR")
+    step(f"daybook payment record {PAID} --amount {paid.amount} --currency {paid.currency}")
+    record(service, author, table, Named(key=PAID), sum_=paid, date="", reference="", request_id="demo")
+    step(f"daybook credit convert {DISCOUNTED}")
+    convert(service, author, table, Named(key=DISCOUNTED), lines=(), date="", request_id="demo")
+    step(f"daybook void {MISTAKEN}")
+    position = void(service, author, table, Named(key=MISTAKEN))
+    step("daybook receivables")
+    receivables(service, table, Owed(), None, position)
 
 
 def step(what: str) -> None:

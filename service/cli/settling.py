@@ -43,8 +43,11 @@ def dated(kind: type[M], date: str) -> M:
     return understood(message(kind, dict(tree)), "--date")
 
 
-def settle(service: Service, author: Author, shape: Shape, method: str, request: Any, what: str) -> None:
-    """Asks, and says how the invoice stands now; `what` names the answer's fields, JSON has all of them."""
+def settle(service: Service, author: Author, shape: Shape, method: str, request: Any, what: str) -> str:
+    """Asks, and says how the invoice stands now: `what` may name the answer's fields; JSON has all of them.
+
+    Answers the position of what was written.
+    """
     shape.check()
     with remote(service) as there:
         answer = getattr(there.invoices, method)(
@@ -52,15 +55,16 @@ def settle(service: Service, author: Author, shape: Shape, method: str, request:
         )
     if shape.as_json:
         print_json(answer)
-        return
+        return str(answer.position)
     fields = {each.name: getattr(answer, each.name) for each in answer.DESCRIPTOR.fields}
     done = what.format(**fields)
     said(answer.invoice, shape, f"stood so already; {done}" if answer.replayed else done)
+    return str(answer.position)
 
 
-def void(service: Service, author: Author, shape: Shape, named: Named) -> None:
+def void(service: Service, author: Author, shape: Shape, named: Named) -> str:
     request = service_pb.VoidInvoiceRequest(key=key_of(named))
-    settle(service, author, shape, "VoidInvoice", request, "voided by credit memo {credit_memo_id}")
+    return settle(service, author, shape, "VoidInvoice", request, "voided by credit memo {credit_memo_id}")
 
 
 def write_off(

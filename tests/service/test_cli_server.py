@@ -46,6 +46,10 @@ def test_the_demonstration_shows_an_order_and_an_invoice_and_leaves_nothing_behi
         "order SO-2026-00533: 2 invoices",
         "order SO-2026-00417: 6 invoices",
         "Invoice RE-2026-0467",
+        "paid: payment",
+        "converted to credit memo",
+        "voided by credit memo",
+        "8 receivables",
         "de-19 v1   gross   63,312.00",
     ):
         assert text in shown.stdout
