@@ -32,6 +32,7 @@ class Rule(Enum):
     OUT_OF_RANGE = "between {least} and {most}; is {value}"
     DATE = "a full calendar date with year, month and day; is {value}"
     INSTANT = "seconds and nanoseconds of an instant in the years 1 to 9999; is {value}"
+    HEX_TEXT = "32 bytes as 64 hex digits, in small letters; is {value}"
     UUID_TEXT = "a UUID such as 6f1f7a0e-6d0c-5b0a-8f0e-2b7d3c1a9e55; is {value}"
     ENUM = "one of {have}; is {value}"
     POSITION = "a position answered by this service; is {value}"

@@ -11,7 +11,6 @@ from uuid import UUID
 import grpc
 
 from daybook.v1 import audit_service_pb2 as pb
-from daybook.v1 import audit_service_pb2_grpc as service_grpc
 from daybook.v1 import event_pb2, invoice_pb2
 from daybook.v1 import invoice_query_service_pb2 as query_pb
 from domain import invoice
@@ -24,6 +23,7 @@ from .errors import StreamNotFound
 from .keys import missing, resolved
 from .pages import Pages, pages, size
 from .past import Past, Point
+from .proof import ProofServicer, Prover
 from .wire.comparison import compare
 from .wire.debit_memos import write_memo
 from .wire.events import read_stream_key, write_event
@@ -40,11 +40,11 @@ LINE_BITS = 24  # of a cursor into what belongs to a version; the rest is the ve
 LINE_MASK = (1 << LINE_BITS) - 1
 
 
-class Audit(service_grpc.AuditServiceServicer):
+class Audit(ProofServicer):
     """The methods of `AuditService`."""
 
-    def __init__(self, log: Log, clock: Callable[[], datetime]) -> None:
-        self._log = log
+    def __init__(self, log: Log, clock: Callable[[], datetime], prover: Prover) -> None:
+        super().__init__(log, prover)
         self._past = Past(log)
         self._clock = clock
 

@@ -49,6 +49,8 @@ from store.migrate import migrate as migrate_log
 from store.postgres import ClockDiffers, PostgresLog, open_log
 from store.proof import keys
 from store.proof.sealer import Sealer
+from store.proof.verify import Asked, NotTrusted, Told, verify
+from store.proof.witness import BadWitness
 
 from .audit import Audit
 from .calls import Callers
@@ -58,6 +60,7 @@ from .debit_memos import DebitMemos
 from .estimator import Estimator
 from .invoices import Invoices
 from .policies import EstimatePolicy
+from .proof import Prover
 from .queries import Queries
 from .read_models import ReadModels
 from .rebuilding import see_to_rebuilds
@@ -74,6 +77,7 @@ log_line = structlog.get_logger()
 READ_MODELS = (INVOICES, INVOICES_BY_ORDER, DEBIT_MEMOS, CREDIT_MEMOS, RECEIVABLES, UNFINISHED_WORK)
 CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, NotDurable, ClockDiffers, Unavailable, keys.BadKey)
 CANNOT_MIGRATE = (NotTheOwner, WrongVersion, Unavailable)
+CANNOT_VERIFY = (*CANNOT_MIGRATE, keys.BadKey, NotTrusted, BadWitness, EmbeddedFailed, OSError)
 CANNOT_RESTORE = (*CANNOT_MIGRATE, BadBackup, NotEmpty, EmbeddedFailed, OSError)
 SEAL_KEY = "seal.key"  # in the data folder, where the database's files are not
 REBUILDER_LINGER_SECONDS = 3.0  # where one rebuild is asked for, others often are
@@ -119,8 +123,8 @@ async def working(config: Config) -> AsyncIterator[Server]:
         snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
         await snapshot.refresh()
         book = Book(log, snapshot, now, Limits(lines_max=config.lines_max))
-        async with estimating(book) as estimator:
-            server = assemble(config, book, estimator, Reader(connections, tidings), connections)
+        async with estimating(book) as estimator, proving(config) as prover:
+            server = assemble(config, book, estimator, Reader(connections, tidings), connections, prover)
             async with doing(snapshot.follow()), serving(server), doing(watch(log, server, connections)):
                 yield server
 
@@ -232,7 +236,21 @@ async def estimating(book: Book) -> AsyncIterator[Estimator]:
         await estimator.close()
 
 
-def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader, connections: Pool) -> Server:
+@contextlib.asynccontextmanager
+async def proving(config: Config) -> AsyncIterator[Prover]:
+    trusted = keys.read(Path(config.seal_key)).trusted if config.seal_key else ()
+    prover = Prover(
+        config.database_url, keys=trusted, key_file=config.seal_key, witness=config.witness, now=now
+    )
+    try:
+        yield prover
+    finally:
+        prover.close()
+
+
+def assemble(
+    config: Config, book: Book, estimator: Estimator, reader: Reader, connections: Pool, prover: Prover
+) -> Server:
     log, snapshot = book.log, book.snapshot
     callers = Callers(local_user(), proven=bool(config.client_ca))
     invoices = Invoices(book, estimator, callers)
@@ -247,7 +265,7 @@ def assemble(config: Config, book: Book, estimator: Estimator, reader: Reader, c
         "InvoiceQueryService": partial(query_grpc.add_InvoiceQueryServiceServicer_to_server, queries),
         "CreditMemoService": partial(credit_memo_grpc.add_CreditMemoServiceServicer_to_server, credits_),
         "DebitMemoService": partial(debit_memo_grpc.add_DebitMemoServiceServicer_to_server, memos),
-        "AuditService": partial(audit_grpc.add_AuditServiceServicer_to_server, Audit(log, now)),
+        "AuditService": partial(audit_grpc.add_AuditServiceServicer_to_server, Audit(log, now, prover)),
         "ReferenceDataService": partial(
             reference_grpc.add_ReferenceDataServiceServicer_to_server, reference_data
         ),
@@ -318,6 +336,20 @@ async def bring_back(config: Config, file: Path, say: Say = print) -> None:
     async with owned(config, say, running=False) as dsn:
         manifest = await restore(dsn, file)
     say(f"restored {manifest.events} events; positions answered before are refused from now on")
+
+
+async def verify_here(config: Config, asked: Asked, hear: Callable[[Told], None], say: Say) -> None:
+    """Straight on the database, whether the service runs or not; with the keys beside an embedded one."""
+    key_file = config.folder / SEAL_KEY
+    if not asked.keys and not config.database_url and key_file.exists():
+        asked = replace(asked, keys=keys.read(key_file).trusted)
+
+    def run(dsn: str) -> None:
+        for told in verify(dsn, asked):
+            hear(told)
+
+    async with owned(config, say, running=True) as dsn:
+        await asyncio.to_thread(run, dsn)
 
 
 @contextlib.asynccontextmanager

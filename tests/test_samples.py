@@ -50,6 +50,7 @@ WITHOUT_SAMPLE = {
     Rule.UNIQUE_IDENTIFIER_DIFFERS,
     Rule.INSTANT,
     Rule.UUID_TEXT,
+    Rule.HEX_TEXT,
 }
 
 

@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import Message
 
 from daybook.client import connect
+from daybook.v1.audit_service_pb2_grpc import AuditServiceStub
 from daybook.v1.credit_memo_service_pb2_grpc import CreditMemoServiceStub
 from daybook.v1.debit_memo_service_pb2_grpc import DebitMemoServiceStub
 from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
@@ -34,6 +35,7 @@ class Remote:
     """The services behind one channel."""
 
     def __init__(self, channel: grpc.Channel) -> None:
+        self.audit = AuditServiceStub(channel)
         self.invoices = InvoiceServiceStub(channel)
         self.credits = CreditMemoServiceStub(channel)
         self.memos = DebitMemoServiceStub(channel)

@@ -43,14 +43,14 @@ def migrate(database_url: str | None, print_grants: str | None) -> None:
 def backup(file: Path, data_dir: Path | None, database_url: str | None) -> None:
     if file.exists():
         raise Stop(f"{file} is there already")
-    _or_stop(bootstrap.back_up(_of(data_dir, database_url), file))
+    _or_stop(bootstrap.back_up(config_of(data_dir, database_url), file))
 
 
 def restore(file: Path, data_dir: Path | None, database_url: str | None) -> None:
-    _or_stop(bootstrap.bring_back(_of(data_dir, database_url), file))
+    _or_stop(bootstrap.bring_back(config_of(data_dir, database_url), file))
 
 
-def _of(data_dir: Path | None, database_url: str | None) -> Config:
+def config_of(data_dir: Path | None, database_url: str | None) -> Config:
     return checked({"data_dir": data_dir and str(data_dir), "database_url": database_url})
 
 

@@ -18,6 +18,7 @@ from ..log import LogIdentity, Unavailable
 from ..reader import READ_SECONDS_MAX, Readers
 from ..session import BYTEA, INT8, TEXT, Call, Lost, Refused, Session, Statement, int8
 from . import witness
+from .kept import KeptSeals
 from .keys import Keys, is_signed
 from .seal import EVENTS_MAX, NoSeal, Seal, Sealed, stated
 from .tree import LEAF_BYTES, root
@@ -31,14 +32,6 @@ READ_EVENTS = 2_000  # at once
 WITNESSED_AT_ONCE = 1_000
 UNIQUE_VIOLATION = "23505"
 
-SEALS_AFTER = Statement(
-    "seals_after",
-    """
-    SELECT statement, coalesce(encode(signature, 'hex'), ''), coalesce(encode(countersignature, 'hex'), '')
-    FROM daybook.seals WHERE number > $1 ORDER BY number LIMIT $2
-    """,
-    [INT8, INT8],
-)
 LAST_SEAL = Statement(
     "last_seal",
     """
@@ -75,7 +68,7 @@ class Segment:
     leaves: bytearray = field(default_factory=bytearray)
     places: bytearray = field(default_factory=bytearray)
     last: int = 0
-    begun: float = 0.0
+    begun: float = 0.0  # when the first was read, or what was there before it and did not come to a seal
 
     @property
     def events(self) -> int:
@@ -106,6 +99,7 @@ class Sealer:
         self._age_max = age_max
         self._poll = poll
         self._readers = Readers(dsn, 1)
+        self._kept = KeptSeals(dsn, 1)
         self._last: Seal | None = None  # None: not looked yet, or in doubt
         self._segment = Segment()
         self._witnessed = 0
@@ -121,6 +115,7 @@ class Sealer:
 
     def close(self) -> None:
         self._readers.close()
+        self._kept.close()
 
     async def _pause(self) -> float:
         """One step, and how long to rest after it; what goes wrong is told, and tried again."""
@@ -138,7 +133,7 @@ class Sealer:
         """Read what follows and seal what is full or old enough; whether there may be more to do at once."""
         if self._last is None:
             self._last = await self._found()
-            self._segment = Segment(last=self._last.last)
+            self._segment = Segment(last=self._last.last, begun=self._segment.begun)
         more = await self._read_on()
         if self._segment.events >= self._events_max or (self._segment.events and self._is_old()):
             await self.seal()
@@ -218,7 +213,7 @@ class Sealer:
         segment = self._segment
         limit = min(READ_EVENTS, self._events_max - segment.events)
         rows = await self._readers.ask(Call(UNSEALED, (int8(segment.last), int8(limit))))
-        if rows and not segment.events:
+        if rows and not segment.begun:
             segment.begun = asyncio.get_running_loop().time()
         for position, stream, version, topic, state in rows:
             segment.leaves += int8(position) + bytes.fromhex(digest(stream, version, topic, state))
@@ -235,6 +230,8 @@ class Sealer:
         if self._witness is None or self._last is None or loop.time() < self._witness_rests_until:
             return
         try:
+            if not self._witnessed:
+                await asyncio.to_thread(witness.begin, self._witness)
             while self._witnessed < self._last.number:
                 self._witnessed = await self._witness_on(self._witness)
         except (witness.Diverged, witness.BadWitness) as trouble:
@@ -245,5 +242,4 @@ class Sealer:
         """Add what follows the last that the witness holds, and that one too, so that both are compared."""
         known = await asyncio.to_thread(witness.last, file)
         after = known.number - 1 if known else 0
-        rows = await self._readers.ask(Call(SEALS_AFTER, (int8(after), int8(WITNESSED_AT_ONCE))))
-        return await asyncio.to_thread(witness.add, file, [Sealed(*row) for row in rows])
+        return await asyncio.to_thread(witness.add, file, await self._kept.after(after, WITNESSED_AT_ONCE))

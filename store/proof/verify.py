@@ -69,7 +69,7 @@ def verify(dsn: str, asked: Asked) -> Iterator[Told]:
 
     Raises NotTrusted, BadWitness or Unavailable.
     """
-    with _at_one_moment(dsn) as connection:
+    with at_one_moment(dsn) as connection:
         yield from verify_on(connection, asked)
 
 
@@ -79,13 +79,20 @@ def verify_on(connection: Connection, asked: Asked) -> Iterator[Told]:
 
 
 @contextmanager
-def _at_one_moment(dsn: str) -> Iterator[Connection]:
+def at_one_moment(dsn: str) -> Iterator[Connection]:
+    """A connection that sees one moment of the log, and nothing else but reads; raises Unavailable."""
     try:
         with psycopg.connect(dsn, autocommit=True, connect_timeout=CONNECT_SECONDS_MAX) as connection:
             connection.execute(MOMENT)
             yield connection
     except psycopg.Error as away:
         raise Unavailable(str(away).strip()) from away
+
+
+def identified(connection: Connection) -> tuple[str, int, int]:
+    """Which log it is, its epoch, and the position of its last event."""
+    [(log, epoch, head)] = connection.execute(IDENTITY).fetchall()
+    return log, epoch, head
 
 
 class _Verification:
@@ -102,7 +109,7 @@ class _Verification:
         self._log, self._epoch, self._head = "", 0, 0
 
     def run(self) -> Iterator[Told]:
-        [(self._log, self._epoch, self._head)] = self._connection.execute(IDENTITY).fetchall()
+        self._log, self._epoch, self._head = identified(self._connection)
         if self._asked.since:
             self._before = self._trusted()
         begin = self._before.last if self._before else None

@@ -41,6 +41,14 @@ def seals(path: Path) -> Iterator[tuple[Seal, Sealed]]:
         raise BadWitness(f"{path}: {fault.strerror}") from fault
 
 
+def begin(path: Path) -> None:
+    """From now on there is one, empty at first: who verifies then knows that it is not merely gone."""
+    try:
+        path.touch()
+    except OSError as fault:
+        raise BadWitness(f"{path}: {fault.strerror}") from fault
+
+
 def last(path: Path) -> Seal | None:
     """The last seal that a witness holds, None while it holds none."""
     try:

@@ -21,6 +21,7 @@ EDGE = {
     Rule.DATE,
     Rule.UUID_TEXT,
     Rule.INSTANT,
+    Rule.HEX_TEXT,
     Rule.POSITION,
     Rule.PAGE_TOKEN,
     Rule.MASK,

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from daybook.v1 import audit_service_pb2 as daybook_dot_v1_dot_audit__service__pb2
+from daybook.v1 import proof_pb2 as daybook_dot_v1_dot_proof__pb2
 
 GRPC_GENERATED_VERSION = '1.72.1'
 GRPC_VERSION = grpc.__version__
@@ -57,6 +58,26 @@ class AuditServiceStub(object):
                 '/daybook.v1.AuditService/CompareInvoice',
                 request_serializer=daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceRequest.SerializeToString,
                 response_deserializer=daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceResponse.FromString,
+                _registered_method=True)
+        self.VerifyLog = channel.unary_stream(
+                '/daybook.v1.AuditService/VerifyLog',
+                request_serializer=daybook_dot_v1_dot_proof__pb2.VerifyLogRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_proof__pb2.VerifyLogResponse.FromString,
+                _registered_method=True)
+        self.ListSeals = channel.unary_unary(
+                '/daybook.v1.AuditService/ListSeals',
+                request_serializer=daybook_dot_v1_dot_proof__pb2.ListSealsRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_proof__pb2.ListSealsResponse.FromString,
+                _registered_method=True)
+        self.GetReceipt = channel.unary_unary(
+                '/daybook.v1.AuditService/GetReceipt',
+                request_serializer=daybook_dot_v1_dot_proof__pb2.GetReceiptRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_proof__pb2.GetReceiptResponse.FromString,
+                _registered_method=True)
+        self.ExportAuditPack = channel.unary_stream(
+                '/daybook.v1.AuditService/ExportAuditPack',
+                request_serializer=daybook_dot_v1_dot_proof__pb2.ExportAuditPackRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_proof__pb2.ExportAuditPackResponse.FromString,
                 _registered_method=True)
 
 
@@ -112,6 +133,44 @@ class AuditServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyLog(self, request, context):
+        """Reads the whole log and compares it with its seals; tells how far it is, what is wrong, and in the end a verdict.
+
+        An event that was altered, inserted, moved, reordered or removed since it was sealed is named. INVALID_ARGUMENT;
+        FAILED_PRECONDITION with reason `SEAL_NOT_TRUSTED` when the seal to begin behind is not there or another one, and
+        `WITNESS_UNREADABLE` when the server's witness cannot be read; RESOURCE_EXHAUSTED when others are at it already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSeals(self, request, context):
+        """The seals of the log, by number, in pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReceipt(self, request, context):
+        """An invoice's events and the way from each of them to the root of a signed seal.
+
+        NOT_FOUND; FAILED_PRECONDITION with reason `NUMBER_AMBIGUOUS` when several carry the number.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportAuditPack(self, request, context):
+        """One file about an invoice, an account or a period: events, seals, receipts, schema, a report for people, tables
+        and a verifier that needs nothing but Python.
+
+        INVALID_ARGUMENT; NOT_FOUND when there is no such invoice; FAILED_PRECONDITION with reason `NOTHING_TO_EXPORT` when
+        nothing of it is sealed yet, or the account or period has no invoices; RESOURCE_EXHAUSTED when others are at it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -134,6 +193,26 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.CompareInvoice,
                     request_deserializer=daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceRequest.FromString,
                     response_serializer=daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceResponse.SerializeToString,
+            ),
+            'VerifyLog': grpc.unary_stream_rpc_method_handler(
+                    servicer.VerifyLog,
+                    request_deserializer=daybook_dot_v1_dot_proof__pb2.VerifyLogRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_proof__pb2.VerifyLogResponse.SerializeToString,
+            ),
+            'ListSeals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSeals,
+                    request_deserializer=daybook_dot_v1_dot_proof__pb2.ListSealsRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_proof__pb2.ListSealsResponse.SerializeToString,
+            ),
+            'GetReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReceipt,
+                    request_deserializer=daybook_dot_v1_dot_proof__pb2.GetReceiptRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_proof__pb2.GetReceiptResponse.SerializeToString,
+            ),
+            'ExportAuditPack': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportAuditPack,
+                    request_deserializer=daybook_dot_v1_dot_proof__pb2.ExportAuditPackRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_proof__pb2.ExportAuditPackResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -248,6 +327,114 @@ class AuditService(object):
             '/daybook.v1.AuditService/CompareInvoice',
             daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceRequest.SerializeToString,
             daybook_dot_v1_dot_audit__service__pb2.CompareInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/daybook.v1.AuditService/VerifyLog',
+            daybook_dot_v1_dot_proof__pb2.VerifyLogRequest.SerializeToString,
+            daybook_dot_v1_dot_proof__pb2.VerifyLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSeals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.AuditService/ListSeals',
+            daybook_dot_v1_dot_proof__pb2.ListSealsRequest.SerializeToString,
+            daybook_dot_v1_dot_proof__pb2.ListSealsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.AuditService/GetReceipt',
+            daybook_dot_v1_dot_proof__pb2.GetReceiptRequest.SerializeToString,
+            daybook_dot_v1_dot_proof__pb2.GetReceiptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportAuditPack(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/daybook.v1.AuditService/ExportAuditPack',
+            daybook_dot_v1_dot_proof__pb2.ExportAuditPackRequest.SerializeToString,
+            daybook_dot_v1_dot_proof__pb2.ExportAuditPackResponse.FromString,
             options,
             channel_credentials,
             insecure,

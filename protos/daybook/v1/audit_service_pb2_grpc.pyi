@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from daybook.v1 import audit_service_pb2 as _audit_service_pb2
+from daybook.v1 import proof_pb2 as _proof_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -66,6 +67,27 @@ class AuditServiceStub:
     NOT_FOUND, with reason `NOT_YET_DRAFTED` when a point lies before the invoice's first event;
     FAILED_PRECONDITION with reason `VERSION_AHEAD` when a version is still to come.
     """
+    VerifyLog: _grpc.UnaryStreamMultiCallable[_proof_pb2.VerifyLogRequest, _proof_pb2.VerifyLogResponse]
+    """Reads the whole log and compares it with its seals; tells how far it is, what is wrong, and in the end a verdict.
+
+    An event that was altered, inserted, moved, reordered or removed since it was sealed is named. INVALID_ARGUMENT;
+    FAILED_PRECONDITION with reason `SEAL_NOT_TRUSTED` when the seal to begin behind is not there or another one, and
+    `WITNESS_UNREADABLE` when the server's witness cannot be read; RESOURCE_EXHAUSTED when others are at it already.
+    """
+    ListSeals: _grpc.UnaryUnaryMultiCallable[_proof_pb2.ListSealsRequest, _proof_pb2.ListSealsResponse]
+    """The seals of the log, by number, in pages."""
+    GetReceipt: _grpc.UnaryUnaryMultiCallable[_proof_pb2.GetReceiptRequest, _proof_pb2.GetReceiptResponse]
+    """An invoice's events and the way from each of them to the root of a signed seal.
+
+    NOT_FOUND; FAILED_PRECONDITION with reason `NUMBER_AMBIGUOUS` when several carry the number.
+    """
+    ExportAuditPack: _grpc.UnaryStreamMultiCallable[_proof_pb2.ExportAuditPackRequest, _proof_pb2.ExportAuditPackResponse]
+    """One file about an invoice, an account or a period: events, seals, receipts, schema, a report for people, tables
+    and a verifier that needs nothing but Python.
+
+    INVALID_ARGUMENT; NOT_FOUND when there is no such invoice; FAILED_PRECONDITION with reason `NOTHING_TO_EXPORT` when
+    nothing of it is sealed yet, or the account or period has no invoices; RESOURCE_EXHAUSTED when others are at it.
+    """
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -104,6 +126,27 @@ class AuditServiceAsyncStub(AuditServiceStub):
 
     NOT_FOUND, with reason `NOT_YET_DRAFTED` when a point lies before the invoice's first event;
     FAILED_PRECONDITION with reason `VERSION_AHEAD` when a version is still to come.
+    """
+    VerifyLog: _aio.UnaryStreamMultiCallable[_proof_pb2.VerifyLogRequest, _proof_pb2.VerifyLogResponse]  # type: ignore[assignment]
+    """Reads the whole log and compares it with its seals; tells how far it is, what is wrong, and in the end a verdict.
+
+    An event that was altered, inserted, moved, reordered or removed since it was sealed is named. INVALID_ARGUMENT;
+    FAILED_PRECONDITION with reason `SEAL_NOT_TRUSTED` when the seal to begin behind is not there or another one, and
+    `WITNESS_UNREADABLE` when the server's witness cannot be read; RESOURCE_EXHAUSTED when others are at it already.
+    """
+    ListSeals: _aio.UnaryUnaryMultiCallable[_proof_pb2.ListSealsRequest, _proof_pb2.ListSealsResponse]  # type: ignore[assignment]
+    """The seals of the log, by number, in pages."""
+    GetReceipt: _aio.UnaryUnaryMultiCallable[_proof_pb2.GetReceiptRequest, _proof_pb2.GetReceiptResponse]  # type: ignore[assignment]
+    """An invoice's events and the way from each of them to the root of a signed seal.
+
+    NOT_FOUND; FAILED_PRECONDITION with reason `NUMBER_AMBIGUOUS` when several carry the number.
+    """
+    ExportAuditPack: _aio.UnaryStreamMultiCallable[_proof_pb2.ExportAuditPackRequest, _proof_pb2.ExportAuditPackResponse]  # type: ignore[assignment]
+    """One file about an invoice, an account or a period: events, seals, receipts, schema, a report for people, tables
+    and a verifier that needs nothing but Python.
+
+    INVALID_ARGUMENT; NOT_FOUND when there is no such invoice; FAILED_PRECONDITION with reason `NOTHING_TO_EXPORT` when
+    nothing of it is sealed yet, or the account or period has no invoices; RESOURCE_EXHAUSTED when others are at it.
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -164,6 +207,51 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND, with reason `NOT_YET_DRAFTED` when a point lies before the invoice's first event;
         FAILED_PRECONDITION with reason `VERSION_AHEAD` when a version is still to come.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyLog(
+        self,
+        request: _proof_pb2.VerifyLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_proof_pb2.VerifyLogResponse], _abc.AsyncIterator[_proof_pb2.VerifyLogResponse]]:
+        """Reads the whole log and compares it with its seals; tells how far it is, what is wrong, and in the end a verdict.
+
+        An event that was altered, inserted, moved, reordered or removed since it was sealed is named. INVALID_ARGUMENT;
+        FAILED_PRECONDITION with reason `SEAL_NOT_TRUSTED` when the seal to begin behind is not there or another one, and
+        `WITNESS_UNREADABLE` when the server's witness cannot be read; RESOURCE_EXHAUSTED when others are at it already.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSeals(
+        self,
+        request: _proof_pb2.ListSealsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_proof_pb2.ListSealsResponse, _abc.Awaitable[_proof_pb2.ListSealsResponse]]:
+        """The seals of the log, by number, in pages."""
+
+    @_abc_1.abstractmethod
+    def GetReceipt(
+        self,
+        request: _proof_pb2.GetReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_proof_pb2.GetReceiptResponse, _abc.Awaitable[_proof_pb2.GetReceiptResponse]]:
+        """An invoice's events and the way from each of them to the root of a signed seal.
+
+        NOT_FOUND; FAILED_PRECONDITION with reason `NUMBER_AMBIGUOUS` when several carry the number.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportAuditPack(
+        self,
+        request: _proof_pb2.ExportAuditPackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_proof_pb2.ExportAuditPackResponse], _abc.AsyncIterator[_proof_pb2.ExportAuditPackResponse]]:
+        """One file about an invoice, an account or a period: events, seals, receipts, schema, a report for people, tables
+        and a verifier that needs nothing but Python.
+
+        INVALID_ARGUMENT; NOT_FOUND when there is no such invoice; FAILED_PRECONDITION with reason `NOTHING_TO_EXPORT` when
+        nothing of it is sealed yet, or the account or period has no invoices; RESOURCE_EXHAUSTED when others are at it.
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
