@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from domain import credit_memo, debit_memo, invoice, numbering, reference
 
-from .codec import Codec, Entry
+from .codec import Codec, Entry, Envelope
 from .upcasts import UPCASTS
 
 REGISTRY: dict[str, Entry] = {
@@ -73,3 +77,12 @@ REFERENCE_TOPICS = (
 
 def codec() -> Codec:
     return Codec(REGISTRY, UPCASTS)
+
+
+def described() -> dict[str, object]:
+    """JSON Schema of every event's stored form; in it, personal text stands as its commitment, in hex."""
+    told: dict[str, object] = {}
+    for name, entry in REGISTRY.items():
+        form: Any = Envelope[entry.type]  # type: ignore[name-defined]
+        told[name] = {"version": entry.version, "schema": msgspec.json.schema(form)}
+    return told

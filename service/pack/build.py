@@ -11,14 +11,11 @@ from datetime import datetime
 from importlib import resources
 from itertools import chain
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO
 from uuid import UUID
-
-import msgspec
 
 from domain import identity, invoice, reference
 from store import schema
-from store.codec import Envelope
 from store.log import Recorded, Stored
 from store.proof import evidence
 from store.proof.evidence import About, NothingToTell
@@ -121,7 +118,7 @@ def _written(file: SealedFile, readme: str, parts: Iterable[tuple[str, Iterable[
     yield from file.add("README.txt", [readme])
     for name, lines in parts:
         yield from file.add(name, lines)
-    yield from file.add("schema.json", [schemas()])
+    yield from file.add("schema.json", [json.dumps(schema.described(), indent=1, ensure_ascii=False)])
     verifier = resources.files(__package__).joinpath("verify.py").read_text(encoding="utf-8")
     yield from file.add("verify.py", [verifier])
     yield from file.end()
@@ -179,15 +176,6 @@ CODEC = schema.codec()
 
 def _read(history: Sequence[Stored]) -> list[Recorded]:
     return [CODEC.decode(stored) for stored in history]
-
-
-def schemas() -> str:
-    """JSON Schema of every event's stored form; in it, personal text stands as its commitment, in hex."""
-    told: dict[str, object] = {}
-    for name, entry in schema.REGISTRY.items():
-        form: Any = Envelope[entry.type]  # type: ignore[name-defined]
-        told[name] = {"version": entry.version, "schema": msgspec.json.schema(form)}
-    return json.dumps(told, indent=1, ensure_ascii=False)
 
 
 def _ended(lines: Iterable[str]) -> Iterator[str]:
