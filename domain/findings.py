@@ -37,6 +37,7 @@ class Rule(Enum):
     ENUM = "one of {have}; is {value}"
     POSITION = "a position answered by this service; is {value}"
     PAGE_TOKEN = "a page token answered for the same filter; is {value}"
+    EITHER = "left out: it and {other} exclude each other"
     MASK = "no field {field} (have: {have})"
     CURRENCY = "an ISO 4217 code in capitals, such as EUR; is {value}"
     TIME_ZONE = "an IANA time zone such as Europe/Berlin; is {value}"

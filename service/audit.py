@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from daybook.v1 import event_pb2, invoice_pb2
 from daybook.v1 import invoice_query_service_pb2 as query_pb
 from domain import invoice
 from domain.findings import Findings, Malformed, Rule, shown
+from projections.feed import Decode, Feed
 from store.log import Log, Recorded
 
 from . import positions
@@ -24,6 +26,7 @@ from .keys import missing, resolved
 from .pages import Pages, pages, size
 from .past import Past, Point
 from .proof import ProofServicer, Prover
+from .subscription import BATCH_EVENTS, Mark, Subscription
 from .wire.comparison import compare
 from .wire.debit_memos import write_memo
 from .wire.events import read_stream_key, write_event
@@ -31,6 +34,7 @@ from .wire.invoices import LINES_SHOWN_MAX, check_view, write_invoice
 from .wire.keys import read_key
 from .wire.points import read_point
 from .wire.settlement import add_settlement
+from .wire.subscriptions import mark_token, read_filter, read_mark
 from .wire.summaries import add_content, check_mask, days_open, days_overdue, masked
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -43,8 +47,9 @@ LINE_MASK = (1 << LINE_BITS) - 1
 class Audit(ProofServicer):
     """The methods of `AuditService`."""
 
-    def __init__(self, log: Log, clock: Callable[[], datetime], prover: Prover) -> None:
+    def __init__(self, log: Log, decode: Decode, clock: Callable[[], datetime], prover: Prover) -> None:
         super().__init__(log, prover)
+        self._feed = Feed(log, decode, BATCH_EVENTS)  # of all subscribers: they take turns at the store
         self._past = Past(log)
         self._clock = clock
 
@@ -160,6 +165,28 @@ class Audit(ProofServicer):
             to_version=len(events),
             next_page_token=these.token(len(events) << LINE_BITS | after + len(shown_)) if more else "",
         )
+
+    async def SubscribeEvents(
+        self, request: pb.SubscribeEventsRequest, context: Context
+    ) -> AsyncIterator[pb.SubscribeEventsResponse]:
+        findings = Findings()
+        asked = read_filter(request.filter, findings)
+        after = read_mark(request.after, self._log.identity)
+        if request.from_now and request.after:
+            findings.add("after", Rule.EITHER, other="from_now")
+        if findings:
+            raise Malformed(findings)
+        if request.from_now:
+            after = Mark(await self._log.head())
+        token = partial(mark_token, self._log.identity)
+        subscription = Subscription(self._log, self._feed, asked, after, token)
+        async for part in subscription.parts():
+            yield pb.SubscribeEventsResponse(
+                events=self._written(part.events),
+                earlier=self._written(part.earlier),
+                resume_token=token(part.mark),
+                caught_up=part.caught_up,
+            )
 
     async def _page(
         self,

@@ -265,7 +265,10 @@ def assemble(
         "InvoiceQueryService": partial(query_grpc.add_InvoiceQueryServiceServicer_to_server, queries),
         "CreditMemoService": partial(credit_memo_grpc.add_CreditMemoServiceServicer_to_server, credits_),
         "DebitMemoService": partial(debit_memo_grpc.add_DebitMemoServiceServicer_to_server, memos),
-        "AuditService": partial(audit_grpc.add_AuditServiceServicer_to_server, Audit(log, now, prover)),
+        "AuditService": partial(
+            audit_grpc.add_AuditServiceServicer_to_server,
+            Audit(log, schema.codec().decode, now, prover),
+        ),
         "ReferenceDataService": partial(
             reference_grpc.add_ReferenceDataServiceServicer_to_server, reference_data
         ),

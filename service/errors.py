@@ -64,7 +64,19 @@ class BatchRefused(Refused):
 
 
 class ShuttingDown(Exception):
-    """The server takes no new calls."""
+    """The server takes no new calls; `facts` say how far a stream had come."""
+
+    def __init__(self, **facts: str) -> None:
+        super().__init__()
+        self.facts = facts
+
+
+class Ended(asyncio.CancelledError):
+    """A stream was ended from outside; `facts` say how far it had come."""
+
+    def __init__(self, **facts: str) -> None:
+        super().__init__()
+        self.facts = facts
 
 
 STATUS: dict[type[BaseException], StatusCode] = {
@@ -189,7 +201,8 @@ def fault_of(error: BaseException) -> Fault:
         return _malformed(code, error)
     reason = next(REASON[each] for each in ancestors if each in REASON)
     text = next((SAID[each] for each in ancestors if each in SAID), str(error))
-    return Fault(code, reason, text, retry_after=getattr(error, "retry_after", None))
+    facts, retry_after = getattr(error, "facts", {}), getattr(error, "retry_after", None)
+    return Fault(code, reason, text, facts, retry_after=retry_after)
 
 
 def _status(kind: type[BaseException]) -> StatusCode:

@@ -13,7 +13,12 @@ HOUSE = Path(__file__).parents[1]
 def test_the_client_distribution_holds_typed_stubs_and_nothing_of_the_server(tmp_path: Path) -> None:
     files = wheel(HOUSE / "protos", tmp_path)
     assert {Path(name).parts[0] for name in files} == {"daybook", "daybook-0.1.0.dist-info"}
-    assert {"daybook/py.typed", "daybook/client.py", "daybook/v1/invoice_pb2.pyi"} <= files
+    assert {
+        "daybook/py.typed",
+        "daybook/client.py",
+        "daybook/feed.py",
+        "daybook/v1/invoice_pb2.pyi",
+    } <= files
 
 
 def test_the_server_distribution_leaves_the_stubs_to_the_client(tmp_path: Path) -> None:

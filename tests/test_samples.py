@@ -49,6 +49,7 @@ WITHOUT_SAMPLE = {
     Rule.TIME_ZONE,
     Rule.UNIQUE_IDENTIFIER_DIFFERS,
     Rule.INSTANT,
+    Rule.EITHER,
     Rule.UUID_TEXT,
     Rule.HEX_TEXT,
 }

@@ -24,7 +24,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from domain.findings import Findings, Malformed, Rule
 from store.log import OutcomeUnknown, Overloaded
 
-from ..errors import Fault, ShuttingDown, Unreadable, answer, fault_of
+from ..errors import Ended, Fault, ShuttingDown, Unreadable, answer, fault_of
 
 log = structlog.get_logger()
 
@@ -237,11 +237,11 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         self._endless.add(task)
         try:
             yield
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as end:
             if not self.closing:
                 raise
             task.uncancel()
-            raise ShuttingDown from None
+            raise ShuttingDown(**(end.facts if isinstance(end, Ended) else {})) from None
         finally:
             self._endless.discard(task)
 

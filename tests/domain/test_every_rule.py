@@ -22,6 +22,7 @@ EDGE = {
     Rule.UUID_TEXT,
     Rule.INSTANT,
     Rule.HEX_TEXT,
+    Rule.EITHER,
     Rule.POSITION,
     Rule.PAGE_TOKEN,
     Rule.MASK,

@@ -95,7 +95,7 @@ class House:
 @asynccontextmanager
 async def at_home(dsn: str, **settings: Any) -> AsyncIterator[House]:
     """The house on a database, on a port of its own."""
-    config = Config(listen=LOOPBACK, database_url=dsn, **settings)
+    config = Config(**({"listen": LOOPBACK} | settings), database_url=dsn)
     async with (
         running(config) as server,
         grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,

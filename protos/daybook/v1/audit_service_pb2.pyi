@@ -468,3 +468,121 @@ class CompareInvoiceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CompareInvoiceResponse: _TypeAlias = CompareInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class EventFilter(_message.Message):
+    """Which events a subscriber wants. What is not set does not matter; all conditions must be met.
+
+    Accounts and orders choose whole streams: an invoice or a memo belongs to every account and every order that
+    any of its events ever named, and keeps belonging to it. If it belongs, all of its events come. It may come to
+    belong late, by a revision or an update that names the order: then the events that it had before are
+    sent, as `earlier`, just before the first event of the append that names it. When that is follows from the log
+    alone, and is the same for every subscriber, whenever he subscribes. A credit memo belongs to its account, and to
+    no order; what is neither an invoice nor a memo belongs to neither.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPES_FIELD_NUMBER: _builtins.int
+    ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    ORDER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only events of these types, such as `InvoicePosted`; at most 100."""
+
+    @_builtins.property
+    def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only what belongs to one of these accounts; at most 1000."""
+
+    @_builtins.property
+    def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only what belongs to one of these orders: the invoice's reference, a line's order, a memo's order; at most 1000."""
+
+    def __init__(
+        self,
+        *,
+        types: _abc.Iterable[_builtins.str] | None = ...,
+        account_ids: _abc.Iterable[_builtins.str] | None = ...,
+        order_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "order_ids", b"order_ids", "types", b"types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventFilter: _TypeAlias = EventFilter  # noqa: Y015
+
+@_typing.final
+class SubscribeEventsRequest(_message.Message):
+    """Request of SubscribeEvents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    FROM_NOW_FIELD_NUMBER: _builtins.int
+    after: _builtins.str
+    """Begin after this: a `resume_token` of a subscription with the same filter, or any position. From the very
+    beginning when empty.
+    """
+    from_now: _builtins.bool
+    """Begin after what the log holds when the call comes; `after` must be empty."""
+    @_builtins.property
+    def filter(self) -> Global___EventFilter:
+        """Which events; all when not set."""
+
+    def __init__(
+        self,
+        *,
+        after: _builtins.str = ...,
+        filter: Global___EventFilter | None = ...,
+        from_now: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "filter", b"filter", "from_now", b"from_now"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscribeEventsRequest: _TypeAlias = SubscribeEventsRequest  # noqa: Y015
+
+@_typing.final
+class SubscribeEventsResponse(_message.Message):
+    """A part of the feed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    EARLIER_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CAUGHT_UP_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Resume after this: what was asked for up to here has been sent with this answer and those before."""
+    caught_up: _builtins.bool
+    """Set once, when the subscription first comes to the end of the log: what follows happens from now on."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
+        """Events in the order of the log, each of a higher position than all before; at most 100."""
+
+    @_builtins.property
+    def earlier(self) -> _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]:
+        """Events of lower positions, whose invoice or memo has come to belong just now; to be worked off before
+        `events`. Those of one stream come in its order. At most 100; more come in several answers.
+        """
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[_event_pb2.Event] | None = ...,
+        earlier: _abc.Iterable[_event_pb2.Event] | None = ...,
+        resume_token: _builtins.str = ...,
+        caught_up: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "earlier", b"earlier", "events", b"events", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscribeEventsResponse: _TypeAlias = SubscribeEventsResponse  # noqa: Y015

@@ -79,6 +79,11 @@ class AuditServiceStub(object):
                 request_serializer=daybook_dot_v1_dot_proof__pb2.ExportAuditPackRequest.SerializeToString,
                 response_deserializer=daybook_dot_v1_dot_proof__pb2.ExportAuditPackResponse.FromString,
                 _registered_method=True)
+        self.SubscribeEvents = channel.unary_stream(
+                '/daybook.v1.AuditService/SubscribeEvents',
+                request_serializer=daybook_dot_v1_dot_audit__service__pb2.SubscribeEventsRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_audit__service__pb2.SubscribeEventsResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer(object):
@@ -171,6 +176,24 @@ class AuditServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SubscribeEvents(self, request, context):
+        """Everything that happened and happens, in the order of the log, from any position on and for ever.
+
+        Ordered, without gaps, at least once. Every answer carries a `resume_token`: who writes it into the transaction
+        in which the events of the answer are worked off has each of them exactly once (`daybook.feed` does so in Python).
+        An answer without events is a checkpoint: nothing that was asked for lies up to there. At most a second after the
+        log has moved on there is one, so that a subscriber who hears little can resume recently.
+
+        The stream ends only with an error: UNAVAILABLE with reason `SHUTTING_DOWN` when the server goes down, whose
+        metadata has the last `resume_token`; UNAVAILABLE or CANCELLED without a reason when the connection has grown old
+        or is lost. Subscribe again with the last token. A slow reader is waited for, and costs only itself.
+        INVALID_ARGUMENT for another filter than can be; FAILED_PRECONDITION with reason `LOG_RESTORED` when the token is of
+        another log or epoch: read again from the beginning.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -213,6 +236,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ExportAuditPack,
                     request_deserializer=daybook_dot_v1_dot_proof__pb2.ExportAuditPackRequest.FromString,
                     response_serializer=daybook_dot_v1_dot_proof__pb2.ExportAuditPackResponse.SerializeToString,
+            ),
+            'SubscribeEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.SubscribeEvents,
+                    request_deserializer=daybook_dot_v1_dot_audit__service__pb2.SubscribeEventsRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_audit__service__pb2.SubscribeEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -435,6 +463,33 @@ class AuditService(object):
             '/daybook.v1.AuditService/ExportAuditPack',
             daybook_dot_v1_dot_proof__pb2.ExportAuditPackRequest.SerializeToString,
             daybook_dot_v1_dot_proof__pb2.ExportAuditPackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubscribeEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/daybook.v1.AuditService/SubscribeEvents',
+            daybook_dot_v1_dot_audit__service__pb2.SubscribeEventsRequest.SerializeToString,
+            daybook_dot_v1_dot_audit__service__pb2.SubscribeEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

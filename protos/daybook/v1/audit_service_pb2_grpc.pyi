@@ -88,6 +88,20 @@ class AuditServiceStub:
     INVALID_ARGUMENT; NOT_FOUND when there is no such invoice; FAILED_PRECONDITION with reason `NOTHING_TO_EXPORT` when
     nothing of it is sealed yet, or the account or period has no invoices; RESOURCE_EXHAUSTED when others are at it.
     """
+    SubscribeEvents: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.SubscribeEventsRequest, _audit_service_pb2.SubscribeEventsResponse]
+    """Everything that happened and happens, in the order of the log, from any position on and for ever.
+
+    Ordered, without gaps, at least once. Every answer carries a `resume_token`: who writes it into the transaction
+    in which the events of the answer are worked off has each of them exactly once (`daybook.feed` does so in Python).
+    An answer without events is a checkpoint: nothing that was asked for lies up to there. At most a second after the
+    log has moved on there is one, so that a subscriber who hears little can resume recently.
+
+    The stream ends only with an error: UNAVAILABLE with reason `SHUTTING_DOWN` when the server goes down, whose
+    metadata has the last `resume_token`; UNAVAILABLE or CANCELLED without a reason when the connection has grown old
+    or is lost. Subscribe again with the last token. A slow reader is waited for, and costs only itself.
+    INVALID_ARGUMENT for another filter than can be; FAILED_PRECONDITION with reason `LOG_RESTORED` when the token is of
+    another log or epoch: read again from the beginning.
+    """
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -147,6 +161,20 @@ class AuditServiceAsyncStub(AuditServiceStub):
 
     INVALID_ARGUMENT; NOT_FOUND when there is no such invoice; FAILED_PRECONDITION with reason `NOTHING_TO_EXPORT` when
     nothing of it is sealed yet, or the account or period has no invoices; RESOURCE_EXHAUSTED when others are at it.
+    """
+    SubscribeEvents: _aio.UnaryStreamMultiCallable[_audit_service_pb2.SubscribeEventsRequest, _audit_service_pb2.SubscribeEventsResponse]  # type: ignore[assignment]
+    """Everything that happened and happens, in the order of the log, from any position on and for ever.
+
+    Ordered, without gaps, at least once. Every answer carries a `resume_token`: who writes it into the transaction
+    in which the events of the answer are worked off has each of them exactly once (`daybook.feed` does so in Python).
+    An answer without events is a checkpoint: nothing that was asked for lies up to there. At most a second after the
+    log has moved on there is one, so that a subscriber who hears little can resume recently.
+
+    The stream ends only with an error: UNAVAILABLE with reason `SHUTTING_DOWN` when the server goes down, whose
+    metadata has the last `resume_token`; UNAVAILABLE or CANCELLED without a reason when the connection has grown old
+    or is lost. Subscribe again with the last token. A slow reader is waited for, and costs only itself.
+    INVALID_ARGUMENT for another filter than can be; FAILED_PRECONDITION with reason `LOG_RESTORED` when the token is of
+    another log or epoch: read again from the beginning.
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -252,6 +280,26 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT; NOT_FOUND when there is no such invoice; FAILED_PRECONDITION with reason `NOTHING_TO_EXPORT` when
         nothing of it is sealed yet, or the account or period has no invoices; RESOURCE_EXHAUSTED when others are at it.
+        """
+
+    @_abc_1.abstractmethod
+    def SubscribeEvents(
+        self,
+        request: _audit_service_pb2.SubscribeEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.SubscribeEventsResponse], _abc.AsyncIterator[_audit_service_pb2.SubscribeEventsResponse]]:
+        """Everything that happened and happens, in the order of the log, from any position on and for ever.
+
+        Ordered, without gaps, at least once. Every answer carries a `resume_token`: who writes it into the transaction
+        in which the events of the answer are worked off has each of them exactly once (`daybook.feed` does so in Python).
+        An answer without events is a checkpoint: nothing that was asked for lies up to there. At most a second after the
+        log has moved on there is one, so that a subscriber who hears little can resume recently.
+
+        The stream ends only with an error: UNAVAILABLE with reason `SHUTTING_DOWN` when the server goes down, whose
+        metadata has the last `resume_token`; UNAVAILABLE or CANCELLED without a reason when the connection has grown old
+        or is lost. Subscribe again with the last token. A slow reader is waited for, and costs only itself.
+        INVALID_ARGUMENT for another filter than can be; FAILED_PRECONDITION with reason `LOG_RESTORED` when the token is of
+        another log or epoch: read again from the beginning.
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
