@@ -11,6 +11,7 @@ from collections.abc import Callable
 import typer
 
 from . import (
+    audit_verbs,
     invoice_verbs,
     memo_verbs,
     projection_verbs,
@@ -51,6 +52,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "receivables": settlement_verbs.receivables,
     "revise": invoice_verbs.revise,
     "update": invoice_verbs.update,
+    **audit_verbs.VERBS,
     "estimate": tax_verbs.estimate,
     "unfinished": tax_verbs.unfinished,
     "tax-engine": tax_verbs.tax_engine,

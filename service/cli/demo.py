@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .histories import history
 from .ingest import Job, ingest
 from .invoice_verbs import Conditions
 from .memo_verbs import NamedMemo
@@ -68,6 +69,8 @@ def ask(service: Service) -> None:
     show(service, table, INVOICE, done.position)
     step(f"daybook show --key {TAXED.key} --explain")
     show(service, table, TAXED, done.position, explain=True)
+    step(f"daybook history --key {INVOICE.key}")
+    history(service, table, INVOICE, every=False)
     step("daybook unfinished")
     unfinished(service, author, retry=False, as_json=False)
 
