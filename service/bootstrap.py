@@ -42,7 +42,7 @@ from store import schema
 from store.backup import BadBackup, NotEmpty, backup, restore
 from store.codec import Codec
 from store.durability import NotDurable
-from store.embedded import Embedded, EmbeddedFailed, FolderTaken
+from store.embedded import Embedded, EmbeddedFailed, FolderTaken, NoBook
 from store.log import Unavailable, Who
 from store.migrate import NotTheOwner, WrongVersion, grants
 from store.migrate import migrate as migrate_log
@@ -357,13 +357,17 @@ async def verify_here(config: Config, asked: Asked, hear: Callable[[Told], None]
 
 @contextlib.asynccontextmanager
 async def owned(config: Config, say: Say, *, running: bool) -> AsyncIterator[str]:
-    """The owner's connection string; of an embedded store that is running already only where that may be."""
+    """The owner's connection string; of an embedded store that must be there, and may be running, or of one
+    that may be missing, and must not be running.
+    """
     if config.database_url:
         if not running:
             await migrate_log(config.database_url)
         yield config.database_url
         return
     embedded = Embedded(config.folder, say=say)
+    if running and not embedded.made:
+        raise NoBook(f"{config.folder} holds no book")
     try:
         await embedded.start()
     except FolderTaken:

@@ -79,6 +79,10 @@ class EmbeddedFailed(Exception):
     """The embedded PostgreSQL cannot be run here; the text says why and what helps."""
 
 
+class NoBook(EmbeddedFailed):
+    """There is no database in this data folder."""
+
+
 class FolderTaken(EmbeddedFailed):
     """Another process looks after this data folder."""
 
@@ -96,6 +100,11 @@ class Embedded:
         self._minder: asyncio.Task[None] | None = None
         self._binaries = Path()
         self.starts = 0
+
+    @property
+    def made(self) -> bool:
+        """Whether the folder holds a database."""
+        return (self._cluster / "PG_VERSION").exists()
 
     @property
     def owner_dsn(self) -> str:
@@ -166,7 +175,7 @@ class Embedded:
         """Binaries that can be run, a cluster that is whole, nothing left over from an earlier life."""
         self._share_folder()
         self._binaries = self._reachable_binaries()
-        if not (self._cluster / "PG_VERSION").exists():
+        if not self.made:
             self._make_cluster()
         self._same_version()
         (self._cluster / "pg_hba.conf").write_text(AUTHENTICATION)

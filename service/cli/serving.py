@@ -47,6 +47,8 @@ def backup(file: Path, data_dir: Path | None, database_url: str | None) -> None:
 
 
 def restore(file: Path, data_dir: Path | None, database_url: str | None) -> None:
+    if not file.is_file():
+        raise Stop(f"{file}: there is no such file")
     _or_stop(bootstrap.bring_back(config_of(data_dir, database_url), file))
 
 

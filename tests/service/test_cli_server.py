@@ -121,6 +121,22 @@ def test_migrate_prints_what_the_role_of_the_service_needs() -> None:
     assert "book_app" in result.stdout
 
 
+def test_a_backup_of_a_folder_without_a_book_is_refused_and_makes_none(tmp_path: Path) -> None:
+    mistyped, file = tmp_path / "mistyped", tmp_path / "book.zip"
+    result = CliRunner().invoke(app, ["backup", str(file), "--data-dir", str(mistyped)])
+    assert result.exit_code == 2
+    assert f"{mistyped} holds no book" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_restore_of_a_file_that_there_is_not_makes_no_book(tmp_path: Path) -> None:
+    missing, folder = tmp_path / "book.zip", tmp_path / "data"
+    result = CliRunner().invoke(app, ["restore", str(missing), "--data-dir", str(folder)])
+    assert result.exit_code == 2
+    assert f"{missing}: there is no such file" in result.stderr
+    assert not folder.exists()
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make certificates with")
 def test_with_tls_both_sides_prove_who_they_are(place: Path, tmp_path: Path) -> None:
     certificates(tmp_path)
