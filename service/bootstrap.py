@@ -44,7 +44,7 @@ from store.codec import Codec
 from store.durability import NotDurable
 from store.embedded import Embedded, EmbeddedFailed, FolderTaken, NoBook
 from store.log import Unavailable, Who
-from store.migrate import NotTheOwner, WrongVersion, grants
+from store.migrate import NotGranted, NotTheOwner, WrongVersion, grants
 from store.migrate import migrate as migrate_log
 from store.postgres import ClockDiffers, PostgresLog, open_log
 from store.proof import keys
@@ -75,7 +75,16 @@ from .unfinished_work import UnfinishedWorkServicer
 log_line = structlog.get_logger()
 
 READ_MODELS = (INVOICES, INVOICES_BY_ORDER, DEBIT_MEMOS, CREDIT_MEMOS, RECEIVABLES, UNFINISHED_WORK)
-CANNOT_START = (CannotStart, EmbeddedFailed, WrongVersion, NotDurable, ClockDiffers, Unavailable, keys.BadKey)
+CANNOT_START = (
+    CannotStart,
+    EmbeddedFailed,
+    NotGranted,
+    WrongVersion,
+    NotDurable,
+    ClockDiffers,
+    Unavailable,
+    keys.BadKey,
+)
 CANNOT_MIGRATE = (NotTheOwner, WrongVersion, Unavailable)
 CANNOT_VERIFY = (*CANNOT_MIGRATE, keys.BadKey, NotTrusted, BadWitness, EmbeddedFailed, OSError)
 CANNOT_RESTORE = (*CANNOT_MIGRATE, BadBackup, NotEmpty, EmbeddedFailed, OSError)

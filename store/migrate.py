@@ -29,10 +29,26 @@ PREPARATIONS = """
     );
 """
 APPLIED = Statement("applied", "SELECT number, checksum FROM daybook.migrations ORDER BY number")
+WITHOUT_RIGHTS = Statement(
+    "without_rights",
+    """
+    SELECT current_user::text FROM pg_namespace AS log
+    WHERE nspname = 'daybook' AND (
+        NOT has_schema_privilege(log.oid, 'USAGE') OR EXISTS (
+            SELECT FROM pg_class
+            WHERE relnamespace = log.oid AND relkind IN ('r', 'v') AND NOT has_table_privilege(oid, 'SELECT')
+        )
+    )
+    """,
+)
 
 
 class WrongVersion(Exception):
     """The database is not at the version that this program needs; the text says what to do."""
+
+
+class NotGranted(Exception):
+    """The role lacks rights on the log; the text says what to do."""
 
 
 class NotTheOwner(Exception):
@@ -81,7 +97,15 @@ async def migrate(dsn: str, application: str | None = None) -> list[str]:
 
 
 async def check(session: Session) -> None:
-    """Raise WrongVersion unless exactly the migrations of this program have been applied."""
+    """Raise WrongVersion unless exactly the migrations of this program have been applied.
+
+    Raise NotGranted where the role may not read all of the log, as after a migration that made more of it.
+    """
+    [roles] = await session.exchange(Call(WITHOUT_RIGHTS), seconds=CHECK_SECONDS_MAX)
+    for (role,) in roles:
+        raise NotGranted(
+            f"the role {role} lacks rights on the log; run: daybook migrate --print-grants {role}"
+        )
     try:
         [rows] = await session.exchange(Call(APPLIED), seconds=CHECK_SECONDS_MAX)
     except Refused as refused:

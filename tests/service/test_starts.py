@@ -123,6 +123,18 @@ def test_a_database_that_nobody_has_migrated_is_refused_with_the_command_that_he
     assert "Traceback" not in refused.stderr
 
 
+def test_a_role_without_its_rights_is_refused_with_the_command_that_helps(empty: Database) -> None:
+    """At first, and after a migration that made another table."""
+    asyncio.run(migrate(empty.owner_dsn))
+    first = serve("--database-url", empty.app_dsn)
+    administer(empty, grants(APPLICATION))
+    administer(empty, f"REVOKE ALL ON daybook.seals FROM {APPLICATION}")
+    for refused in (first, serve("--database-url", empty.app_dsn)):
+        assert refused.returncode == 2
+        assert f"daybook migrate --print-grants {APPLICATION}" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+
 @pytest.mark.parametrize("whose", ["ROLE", "DATABASE"])
 def test_a_database_that_may_forget_what_it_acknowledged_is_refused(whose: str, empty: Database) -> None:
     """Durability is promised by the server; a role or a database can take it back."""
