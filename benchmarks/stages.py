@@ -35,7 +35,7 @@ from service.wire.content import read_content
 from store import batch, schema
 from store.log import History, Meta, Who, Write
 from store.memory import MemoryLog, now
-from store.writer import _inserts
+from store.statements import inserts
 
 from .invoice import METHOD, request
 from .peers.rules import RULES_OF
@@ -106,7 +106,7 @@ def stages(work: Work, servicer: Invoices) -> Iterable[tuple[str, float]]:
     yield "encode", per(work.decisions, work.request)
     yield "settle", per(lambda: batches(work.requests()), work.settle) / CALLERS
     rows = lambda: [work.settle(each).rows for each in batches(work.requests())]  # noqa: E731
-    yield "rows as parameters", per(rows, lambda each: list(_inserts(each))) / CALLERS
+    yield "rows as parameters", per(rows, lambda each: list(inserts(each))) / CALLERS
     yield "fold", per(work.decisions, lambda each: invoice.fold(each.events, None))
     yield "reply", per(lambda: outcomes(work), partial(reply, servicer, parse(work.raw)))
     yield "log line", per(lambda: [0.0] * INVOICES, lambda began: line(METHOD, work.context, began, None))

@@ -35,7 +35,8 @@ from .memory import Clock, now
 from .migrate import check
 from .reader import READ_SECONDS_MAX, Readers, reading
 from .session import INT8, UUID_, UUIDS, Call, Session, Statement, int8, uuids
-from .writer import BEGIN, ROLLBACK, Writer
+from .statements import BEGIN, ROLLBACK
+from .writer import Writer
 
 READERS_MAX = 4
 CLOCK_DIFFERENCE_MAX = timedelta(seconds=1)

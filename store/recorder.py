@@ -6,7 +6,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from psycopg import Cursor, conninfo
 from psycopg.rows import DictRow
 
-from .writer import TURN
+from .statements import TURN
 
 TABLE, SCHEMA, CHANNEL = "events", "daybook", "daybook"
 LOCK_SECONDS_MAX = 5

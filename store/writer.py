@@ -8,34 +8,31 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from uuid import UUID
 
-from .batch import BEGINNING, Head, Request, Row, Settlement, prepare, settle
+from .batch import BEGINNING, Head, Request, Settlement, prepare, settle
 from .bell import Bell
 from .codec import Codec
 from .durability import NotDurable, check_promises, pass_barrier
 from .log import Conflict, OutcomeUnknown, Unavailable
 from .memory import Clock
-from .session import (
-    BYTEAS,
-    INT8S,
-    SESSION,
-    TEXTS,
-    UUIDS,
-    Call,
-    Lost,
-    Refused,
-    Session,
-    Statement,
-    byteas,
-    int8s,
-    texts,
-    uuids,
+from .session import SESSION, Call, Lost, Refused, Session, int8s, uuids
+from .statements import (
+    APPEND,
+    BEGIN,
+    COMMIT,
+    HEADS,
+    KEEP_APART,
+    NO_TURN,
+    NOTIFY,
+    READ_BACK,
+    ROLLBACK,
+    TURN,
+    heads_of,
+    inserts,
 )
 
 logger = logging.getLogger(__name__)
 
-TURN_KEY = 7017848462462  # the advisory lock that every append holds until its commit can be seen
 TURN_SECONDS_MAX = 2.0  # how long PostgreSQL waits for the turn before we look who is still there
 TURN_ANSWER_SECONDS_MAX = 5.0
 COMMIT_SECONDS_MAX = 15.0
@@ -45,13 +42,7 @@ PAUSE_SECONDS = 0.1
 
 LOCK_NOT_AVAILABLE = "55P03"
 UNIQUE_VIOLATION = "23505"
-OF_THE_STORE = (
-    "25006",
-    "53",
-    "57",
-    "58",
-    "XX",
-)  # read-only, out of space, damaged: the rows are not to blame
+OF_THE_STORE = ("25006", "53", "57", "58", "XX")  # read-only, out of space, damaged: no row is to blame
 
 WRITER_SESSION = f"""
     {SESSION}
@@ -59,61 +50,6 @@ WRITER_SESSION = f"""
     SET idle_in_transaction_session_timeout = '{TURN_ANSWER_SECONDS_MAX * 2}s';
     SET default_transaction_isolation = 'read committed';
 """
-
-BEGIN = Statement("begin", "BEGIN")
-COMMIT = Statement("commit", "COMMIT")
-ROLLBACK = Statement("rollback", "ROLLBACK")
-TURN = Statement("turn", f"SELECT pg_advisory_xact_lock({TURN_KEY})")
-NO_TURN = Statement("no_turn", "SELECT 1")
-HEADS = Statement(
-    "heads",
-    """
-    SELECT head.originator_id, head.originator_version,
-        daybook.digest(head.originator_id, head.originator_version, head.topic, head.state)
-    FROM unnest($1) AS wanted (stream)
-    CROSS JOIN LATERAL (
-        SELECT originator_id, originator_version, topic, state
-        FROM daybook.events
-        WHERE originator_id = wanted.stream
-        ORDER BY originator_version DESC
-        LIMIT 1
-    ) AS head
-    """,
-    [UUIDS],
-)
-APPEND = Statement(
-    "append",
-    """
-    INSERT INTO daybook.events (originator_id, originator_version, topic, state)
-    SELECT stream, version, topic, state
-    FROM unnest($1, $2, $3, $4) AS row (stream, version, topic, state)
-    RETURNING notification_id
-    """,
-    [UUIDS, INT8S, TEXTS, BYTEAS],
-)
-KEEP_APART = Statement(
-    "keep_apart",
-    """
-    INSERT INTO daybook.personal (stream, version, salt, body)
-    SELECT stream, version, salt, body
-    FROM unnest($1, $2, $3, $4) AS row (stream, version, salt, body)
-    """,
-    [UUIDS, INT8S, BYTEAS, BYTEAS],
-)
-NOTIFY = Statement(
-    "notify",
-    "SELECT pg_notify('daybook', currval('daybook.events_notification_id_seq')::text)",
-)
-READ_BACK = Statement(
-    "read_back",
-    """
-    SELECT event.originator_id, event.originator_version, event.state, event.notification_id
-    FROM unnest($1, $2) AS sent (stream, version)
-    JOIN daybook.events AS event
-        ON event.originator_id = sent.stream AND event.originator_version = sent.version
-    """,
-    [UUIDS, INT8S],
-)
 
 
 class Writer:
@@ -178,7 +114,7 @@ class Writer:
     async def _settled(self, session: Session, requests: Sequence[Request]) -> tuple[Settlement, datetime]:
         """Take the turn, read the heads, and set the batch against them."""
         streams = {stream for request in requests for stream in request.streams}
-        begin = (Call(BEGIN), Call(self._turn), _heads_of(streams))
+        begin = (Call(BEGIN), Call(self._turn), heads_of(streams))
         *_, rows = await session.exchange(*begin, seconds=TURN_ANSWER_SECONDS_MAX)
         heads = dict.fromkeys(streams, BEGINNING)
         recorded = self._seen = max(self._clock(), self._seen)
@@ -188,13 +124,13 @@ class Writer:
             if not settlement.missing:
                 return settlement, recorded
             heads |= dict.fromkeys(settlement.missing, BEGINNING)
-            [rows] = await session.exchange(_heads_of(settlement.missing), seconds=TURN_ANSWER_SECONDS_MAX)
+            [rows] = await session.exchange(heads_of(settlement.missing), seconds=TURN_ANSWER_SECONDS_MAX)
 
     async def _insert(self, session: Session, settlement: Settlement) -> list[int]:
         """Send the rows and commit; from here on no caller can stop it."""
         for request, rows in settlement.accepted:
             request.sent = rows
-        calls = [*_inserts(settlement.rows), Call(NOTIFY), Call(COMMIT)]
+        calls = [*inserts(settlement.rows), Call(NOTIFY), Call(COMMIT)]
         results = await session.exchange(*calls, seconds=COMMIT_SECONDS_MAX)
         if session.warnings:
             raise Lost(f"warned in the commit: {session.warnings}")
@@ -313,33 +249,6 @@ class Writer:
         if self._open is not None:
             self._open.cut()
             self._open = None
-
-
-def _inserts(rows: Sequence[Row]) -> Iterable[Call]:
-    yield Call(
-        APPEND,
-        (
-            uuids([row.stream for row in rows]),
-            int8s([row.version for row in rows]),
-            texts([row.topic for row in rows]),
-            byteas([row.state for row in rows]),
-        ),
-    )
-    apart = [row for row in rows if row.body is not None]
-    if apart:
-        yield Call(
-            KEEP_APART,
-            (
-                uuids([row.stream for row in apart]),
-                int8s([row.version for row in apart]),
-                byteas([row.salt or b"" for row in apart]),
-                byteas([row.body or b"" for row in apart]),
-            ),
-        )
-
-
-def _heads_of(streams: Iterable[UUID]) -> Call:
-    return Call(HEADS, (uuids(sorted(streams)),))
 
 
 def _there(requests: Iterable[Request]) -> list[Request]:

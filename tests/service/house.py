@@ -26,7 +26,7 @@ from service.server import Server
 from store import schema
 from store.log import Recorded
 from store.postgres import PostgresLog, open_log
-from store.writer import TURN_KEY
+from store.statements import TURN_KEY
 
 if TYPE_CHECKING:  # they exist for type checkers alone
     from daybook.v1.audit_service_pb2_grpc import AuditServiceAsyncStub

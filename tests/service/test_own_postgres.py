@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from store.embedded import _as_unprivileged, _give
+from store.embedded.user import as_unprivileged, give
 from tests.serving import DAYBOOK
 
 from .killing import Load, Served, load_reference_data
@@ -43,7 +43,7 @@ def folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     sockets = folder / "sockets"
     sockets.mkdir()
     for each in (cluster, sockets):
-        _give(each)
+        give(each)
     made = by_server(binaries, "initdb", "-D", cluster, "-U", "postgres", "-A", "trust", "-E", "UTF8")
     subprocess.run(made, check=True, capture_output=True, cwd="/")
     with (folder / "said").open("wb") as said:
@@ -64,7 +64,7 @@ def folder(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 def by_server(binaries: Path, program: str, *words: str | Path) -> list[str | Path]:
-    return [*_as_unprivileged(), binaries / program, *words]
+    return [*as_unprivileged(), binaries / program, *words]
 
 
 def wait_until_up(sockets: Path) -> None:

@@ -257,7 +257,7 @@ async def test_binaries_out_of_reach_are_copied(folder: Path, monkeypatch: pytes
     shutil.copytree(f"{package}.libs", private / f"{package.name}.libs")
     private.chmod(0o700)
     out_of_reach = private / package.name / _binaries().parent.name
-    monkeypatch.setattr("store.embedded._binaries_of_wheel", lambda: out_of_reach)
+    monkeypatch.setattr("store.embedded.binaries.binaries_of_wheel", lambda: out_of_reach)
     for _ in range(2):
         async with Embedded(folder / "data") as embedded:
             with psycopg.connect(embedded.dsn(SUPERUSER)) as connection:
@@ -265,12 +265,12 @@ async def test_binaries_out_of_reach_are_copied(folder: Path, monkeypatch: pytes
 
 
 def _binaries() -> Path:
-    from store.embedded import _binaries_of_wheel
+    from store.embedded.binaries import binaries_of_wheel
 
-    return _binaries_of_wheel() / "bin"
+    return binaries_of_wheel() / "bin"
 
 
 def _as_server() -> list[str]:
-    from store.embedded import _as_unprivileged
+    from store.embedded.user import as_unprivileged
 
-    return _as_unprivileged()
+    return as_unprivileged()

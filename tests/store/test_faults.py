@@ -23,7 +23,8 @@ from store.log import (
 )
 from store.memory import MemoryLog
 from store.postgres import PostgresLog, open_log
-from store.writer import TURN_KEY, TURN_SECONDS_MAX
+from store.statements import TURN_KEY
+from store.writer import TURN_SECONDS_MAX
 from tests.postgres import Database
 
 from .events import META, assert_whole, codec, everything, happenings, new, versions_by_stream

@@ -13,7 +13,7 @@ from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
 from store.postgres import PostgresLog
 from store.recorder import Recorder
-from store.writer import TURN_KEY
+from store.statements import TURN_KEY
 from tests.postgres import Database
 
 from .events import META, happenings, new

@@ -17,7 +17,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from store.embedded import SUPERUSER, _as_unprivileged, _binaries_of_wheel, _give
+from store.embedded.binaries import binaries_of_wheel
+from store.embedded.user import SUPERUSER, as_unprivileged, give
 from store.log import DeadlineExceeded, OutcomeUnknown, Unavailable
 from store.postgres import PostgresLog, open_log
 from tests.postgres import Server
@@ -41,7 +42,7 @@ class Standby:
         cluster, sockets = self.folder / "cluster", self.folder / "sockets"
         for each in (cluster, sockets):
             each.mkdir(mode=0o700)
-            _give(each)
+            give(each)
         told = primary.embedded.dsn(SUPERUSER, "postgres").replace("dbname=postgres", "").strip()
         copy: list[str | Path] = [
             binary("pg_basebackup"),
@@ -55,7 +56,7 @@ class Standby:
             "-c",
             "fast",
         ]
-        subprocess.run([*_as_unprivileged(), *copy], check=True, cwd="/")
+        subprocess.run([*as_unprivileged(), *copy], check=True, cwd="/")
         command: list[str | Path] = [
             binary("postgres"),
             "-D",
@@ -68,9 +69,7 @@ class Standby:
         command += ["-c", "cluster_name=copy", "-c", "logging_collector=off"]
         said = (self.folder / "said").open("wb")
         with said:
-            self.process = subprocess.Popen(
-                [*_as_unprivileged(), *command], stdout=said, stderr=said, cwd="/"
-            )
+            self.process = subprocess.Popen([*as_unprivileged(), *command], stdout=said, stderr=said, cwd="/")
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -91,7 +90,7 @@ class Standby:
 
 
 def binary(name: str) -> Path:
-    return _binaries_of_wheel() / "bin" / name
+    return binaries_of_wheel() / "bin" / name
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from store.postgres import PostgresLog, open_log
-from store.writer import TURN
+from store.statements import TURN
 from tests.postgres import Database
 
 from .events import META, assert_whole, codec, everything, new
