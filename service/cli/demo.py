@@ -32,7 +32,7 @@ INVOICE = Named(key="nl-de:2026-0467")
 TAXED = Named(key="nl-de:2026-0710")
 PAID, DISCOUNTED, MISTAKEN = "nl-de:2026-0601", "nl-uk:SI-10442", "nl-kw:KW-26-0031"
 MEMO, MEMO_ORDER = NamedMemo("nl-de:DM-2026-0007"), "SO-2026-00533"
-READY_SECONDS_MAX = 180.0  # a first start compiles everything, and the machine may be busy
+READY_SECONDS_MAX = 600.0  # a first start compiles everything, and the machine may be busy
 STOP_SECONDS_MAX = 30.0
 LOG_SHOWN = 2000  # characters
 SERVES = "daybook serves on "
@@ -146,12 +146,18 @@ def target_of(server: subprocess.Popen[str]) -> str | None:
     """Where it listens, once it says so; None when it ends instead."""
     assert server.stdout is not None
     began = time.monotonic()
-    timer = threading.Timer(READY_SECONDS_MAX, server.terminate)
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        server.terminate()
+
+    timer = threading.Timer(READY_SECONDS_MAX, give_up)
     timer.start()
     try:
         for line in server.stdout:
             print(line, end="", flush=True)
-            if line.startswith(SERVES):
+            if line.startswith(SERVES) and not late.is_set():
                 print(f"ready after {time.monotonic() - began:.1f} s")
                 return line.removeprefix(SERVES).strip()
         return None
