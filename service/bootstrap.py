@@ -153,17 +153,16 @@ async def following(config: Config) -> AsyncIterator[Runner]:
             known=frozenset(schema.REGISTRY),
             leases=Leases(dsn, READ_MODELS),
         )
-        task = asyncio.create_task(runner.run(), name="runner")
-        try:
-            async with (
-                policies(config, log, codec, connections),
-                doing(sealer(config, log).run()),
-                doing(see_to_rebuilds(config, connections, READ_MODELS)),
-            ):
-                yield runner
-        finally:
-            runner.stop()
-            await task
+        async with attended(runner.run()):
+            try:
+                async with (
+                    policies(config, log, codec, connections),
+                    doing(sealer(config, log).run()),
+                    doing(see_to_rebuilds(config, connections, READ_MODELS)),
+                ):
+                    yield runner
+            finally:
+                runner.stop()
 
 
 @contextlib.asynccontextmanager
@@ -225,12 +224,37 @@ async def serving(server: Server) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def doing(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Work that goes on until the context is left."""
+    """Work that goes on until the context is left; where it fails, so does the context, and loudly."""
+    async with attended(work) as task:
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def attended(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Work that the context waits for at its end, and that ends the context when it fails before."""
+    inside = asyncio.current_task()
+    assert inside is not None
+    failed: list[BaseException] = []
+
+    def watched(done: asyncio.Task[None]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log_line.error("work in the background failed", exc_info=error)
+            failed.append(error)
+            inside.cancel()
+
     task = asyncio.create_task(work)
+    task.add_done_callback(watched)
     try:
-        yield
+        yield task
+    except asyncio.CancelledError:
+        if not failed:
+            raise
+        inside.uncancel()
     finally:
-        task.cancel()
+        task.remove_done_callback(watched)
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
