@@ -9,9 +9,9 @@ with connect("127.0.0.1:50051") as channel:
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol, TypeVar, cast
 
@@ -20,6 +20,8 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
+
+from daybook.v1.invoice_service_pb2 import IngestionFailure
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
@@ -113,14 +115,27 @@ class Explanation:
 def explain(error: grpc.RpcError) -> Explanation:
     """The error of a failed call, synchronous or not, with the details that the service attached."""
     call = cast("Failed", error)
-    details = attached(call)
+    return explained(call.code(), call.details() or "", attached(call))
+
+
+def explain_failure(failure: IngestionFailure) -> Explanation:
+    """The same of one invoice among many, with all of its findings that were told."""
+    [code] = [each for each in grpc.StatusCode if each.value[0] == failure.status.code]
+    told = explained(code, failure.status.message, failure.status.details)
+    if not failure.finding_count:
+        return told
+    findings = tuple(Finding(each.path, each.rule, each.description) for each in failure.findings)
+    return replace(told, findings=findings, facts={**told.facts, "findings": str(failure.finding_count)})
+
+
+def explained(code: grpc.StatusCode, message: str, details: Sequence[Any]) -> Explanation:
     info = next(each(details, ErrorInfo), ErrorInfo())
     retry = next(each(details, RetryInfo), None)
     broken = [v for bad in each(details, BadRequest) for v in bad.field_violations]
     forbidden = [v for failure in each(details, PreconditionFailure) for v in failure.violations]
     return Explanation(
-        code=call.code(),
-        message=call.details() or "",
+        code=code,
+        message=message,
         reason=info.reason,
         facts=dict(info.metadata),
         findings=(

@@ -25,12 +25,14 @@ from .options import Author, Format, Service, Shape, Stop
 from .printing import amount, console, money, status
 from .remote import remote, stdin
 from .sending import Interrupted, Outcome, Result, Sender
+from .together import Together
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
 LONG = 512 * 1024  # bytes from which on, or on standard input, progress is shown
+MANY = 1000  # invoices from which on a rate says something
 OF_REFERENCE_DATA = frozenset(("NO_DEFAULT", "NO_SUCH_ENTRY"))  # rules that an empty book breaks
 CSV_HEAD = (
     "place",
@@ -62,7 +64,7 @@ class Job:
     format: Format | None = None
     refused: Path | None = None
     dry_run: bool = False
-    window: int = 16
+    window: int = 256
     quiet: bool = False
 
 
@@ -103,7 +105,8 @@ async def sent(
 ) -> None:
     async with connect_async(service.server, service.tls()) as channel:
         stub = InvoiceServiceStub(channel)
-        sender = Sender(stub, author, service.timeout, job.dry_run, job.window, in_full)
+        together = Together(stub, author, service.timeout)
+        sender = Sender(together, author, job.dry_run, job.window, in_full)
         async for result in sender.send(iter(reading)):
             said.add(result)
 
@@ -145,7 +148,12 @@ class Report:
                 self.screen.print(line, soft_wrap=True)
         if self.bar:
             progress, task, reading = self.bar
-            progress.update(task, completed=reading.bytes_read, invoices=self.counts.total())
+            done = self.counts.total()
+            progress.update(task, completed=reading.bytes_read, invoices=done, rate=self.rate(done))
+
+    def rate(self, done: int) -> int:
+        """Invoices a second, since the beginning."""
+        return round(done / max(0.001, time.monotonic() - self.began))
 
     def csv(self, result: Result) -> None:
         import csv
@@ -166,7 +174,9 @@ class Report:
         parts = [f"{self.counts[each]} {each}" for each in Outcome if self.counts[each]]
         where = f" (see {self.job.refused})" if self.refused and self.counts[Outcome.REFUSED] else ""
         nothing = "nothing recorded" if self.broken else "nothing to ingest"
-        text = f"{', '.join(parts) or nothing}{where} in {seconds:.1f} s"
+        done = self.counts.total()
+        rate = f", {self.rate(done)} a second" if done >= MANY else ""
+        text = f"{', '.join(parts) or nothing}{where} in {seconds:.1f} s{rate}"
         print(text, file=sys.stderr if self.shape.as_json or self.shape.as_csv else sys.stdout)
         if self.broken:
             return faults.FAILED
@@ -177,7 +187,7 @@ class Report:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         bar = Progress(
-            TextColumn("{task.fields[invoices]} invoices"),
+            TextColumn("{task.fields[invoices]} invoices, {task.fields[rate]} a second"),
             BarColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -185,7 +195,7 @@ class Report:
             transient=True,
         )
         with bar:
-            self.bar = (bar, bar.add_task("", total=reading.bytes_total(), invoices=0), reading)
+            self.bar = (bar, bar.add_task("", total=reading.bytes_total(), invoices=0, rate=0), reading)
             if self.screen.is_terminal:
                 self.screen = bar.console
             yield

@@ -37,7 +37,7 @@ def ingest(
     format: Annotated[  # noqa: A002
         Format | None, typer.Option(help="What the files are, where their names do not tell.")
     ] = None,
-    window: Annotated[int, typer.Option(min=1, max=256, help="How many calls may be in flight.")] = 16,
+    window: Annotated[int, typer.Option(min=1, max=4096, help="How many invoices may be under way.")] = 256,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing of what went well.")] = False,
 ) -> None:
     """Ingest invoices from files; run again, it changes nothing.

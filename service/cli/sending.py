@@ -8,11 +8,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import grpc
 
-from daybook.client import Explanation, explain
+from daybook.client import Explanation, Finding
 from daybook.v1 import invoice_pb2 as pb
 from daybook.v1.invoice_service_pb2 import IngestInvoiceRequest, IngestInvoiceResponse
 
@@ -20,10 +19,8 @@ from . import faults
 from .forms import content_key, digest
 from .options import Author
 from .remote import ASIDE, WRAPPED, authored, ingestion
+from .together import Declined, Together
 from .trees import Tree, Written
-
-if TYPE_CHECKING:
-    from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceAsyncStub
 
 ATTEMPTS_MAX = 8
 WAIT_FIRST = 0.1  # seconds; doubled each time
@@ -82,9 +79,8 @@ class Interrupted(Exception):
 class Sender:
     """Ingests whatever is written, each under a key, so that asking again does no harm."""
 
-    invoices: InvoiceServiceAsyncStub
+    together: Together
     author: Author
-    timeout: float
     validate_only: bool
     window: int
     in_full: bool = False  # what a dry run works out
@@ -136,16 +132,13 @@ class Sender:
             return refused(written, content, wrong, len(wrong), "NOT_UNDERSTOOD")
         try:
             answer = await self.asked(request)
-        except grpc.RpcError as error:
-            explanation = explain(error)
+        except Declined as declined:
+            explanation = declined.explanation
             if explanation.code in HOPELESS or without_end(explanation):
                 raise Interrupted(written.place, explanation) from None
             errors = tuple(faults.errors(explanation))
             count = max(len(errors), int(explanation.facts.get("findings", 0)))
             return refused(written, content, errors, count, explanation.reason)
-        if answer.findings:
-            errors = tuple(faults.error(faults.found(each)) for each in answer.findings)
-            return refused(written, content, errors, answer.finding_count, "BROKEN_RULES")
         return Result(written.place, outcome_of(answer, request.validate_only), content, written.tree, answer)
 
     async def also_wrong(
@@ -155,14 +148,15 @@ class Sender:
         if not request.HasField("invoice"):
             return ()
         request.validate_only = True
+        findings: Iterable[Finding] = ()
         try:
-            answer = await self.asked(request)
-        except grpc.RpcError:
-            return ()
+            await self.asked(request)
+        except Declined as declined:
+            findings = declined.explanation.findings
         told = [each["path"] for each in wrong]
         return [
-            faults.error(faults.found(each))
-            for each in answer.findings
+            faults.error(each)
+            for each in findings
             if not any(within(each.path, path) or within(path, each.path) for path in told)
         ]
 
@@ -171,11 +165,9 @@ class Sender:
         wait = WAIT_FIRST
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                return await self.invoices.IngestInvoice(
-                    request, timeout=self.timeout, metadata=self.author.metadata()
-                )
-            except grpc.RpcError as error:
-                explanation = explain(error)
+                return await self.together.ask(request)
+            except Declined as declined:
+                explanation = declined.explanation
                 if attempt == ATTEMPTS_MAX or not worth_asking_again(explanation):
                     raise
             told = explanation.retry_after.total_seconds() if explanation.retry_after else 0.0

@@ -19,8 +19,15 @@ from google.rpc.status_pb2 import Status
 from typer.testing import CliRunner, Result
 
 from daybook.v1 import invoice_pb2 as pb
-from daybook.v1.invoice_service_pb2 import IngestInvoiceRequest, IngestInvoiceResponse
-from service.cli import app, sending
+from daybook.v1.invoice_service_pb2 import (
+    BatchIngestInvoicesRequest,
+    BatchIngestInvoicesResponse,
+    IngestInvoiceRequest,
+    IngestInvoiceResponse,
+    IngestionFailure,
+    IngestionResult,
+)
+from service.cli import app, sending, together
 
 KEYLESS = {"account_id": "A", "lines": [{"name": "Sensor"}]}
 OVERLOADED = grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -35,38 +42,59 @@ class Scripted:
 
     faults: list[tuple[grpc.StatusCode, tuple[Message, ...]]] = field(default_factory=list)
     seconds: float = 0.0
+    whole: bool = False  # the call fails, and not only the invoice
+    sizes: list[int] = field(default_factory=list)
     heard: list[IngestInvoiceRequest] = field(default_factory=list)
     actors: list[str] = field(default_factory=list)
     at_once: int = 0
     at_once_most: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, request: IngestInvoiceRequest, context: grpc.ServicerContext) -> IngestInvoiceResponse:
+    def answer(
+        self, batch: BatchIngestInvoicesRequest, context: grpc.ServicerContext
+    ) -> BatchIngestInvoicesResponse:
         with self.lock:
-            self.heard.append(request)
+            self.sizes.append(len(batch.requests))
             self.actors.extend(str(v) for k, v in context.invocation_metadata() if k == "daybook-actor")
-            self.at_once += 1
+            self.at_once += len(batch.requests)
             self.at_once_most = max(self.at_once_most, self.at_once)
-            times = Counter(self.keys())[request.invoice.unique_identifier]
         time.sleep(self.seconds)
         with self.lock:
-            self.at_once -= 1
+            self.at_once -= len(batch.requests)
+            results = [self.result(batch, request) for request in batch.requests]
+        if self.whole and results[0].HasField("failure"):
+            fail(context, results[0].failure.status)
+        return BatchIngestInvoicesResponse(results=results)
+
+    def result(self, batch: BatchIngestInvoicesRequest, request: IngestInvoiceRequest) -> IngestionResult:
+        heard = IngestInvoiceRequest()
+        heard.CopyFrom(request)
+        heard.validate_only = batch.validate_only
+        self.heard.append(heard)
+        times = Counter(self.keys())[request.invoice.unique_identifier]
         if times <= len(self.faults):
-            fail(context, *self.faults[times - 1])
-        return IngestInvoiceResponse(invoice_id="i", status=pb.INVOICE_STATUS_DRAFT, position="1")
+            return IngestionResult(failure=IngestionFailure(status=status_of(*self.faults[times - 1])))
+        answer = IngestInvoiceResponse(invoice_id="i", status=pb.INVOICE_STATUS_DRAFT, position="1")
+        return IngestionResult(response=answer)
 
     def keys(self) -> list[str]:
         return [each.invoice.unique_identifier for each in self.heard]
 
 
-def fail(context: grpc.ServicerContext, code: grpc.StatusCode, details: tuple[Message, ...]) -> None:
+def status_of(code: grpc.StatusCode, details: tuple[Message, ...]) -> Status:
     status = Status(code=code.value[0], message="as told")
     for detail in details:
         status.details.add().Pack(detail)
+    return status
+
+
+def fail(context: grpc.ServicerContext, status: Status) -> None:
     context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    [code] = [each for each in grpc.StatusCode if each.value[0] == status.code]
     context.abort(code, "as told")
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["one", "the call"])
 @pytest.mark.parametrize(
     "fault",
     [
@@ -79,9 +107,9 @@ def fail(context: grpc.ServicerContext, code: grpc.StatusCode, details: tuple[Me
     ids=lambda fault: fault[0].name,
 )
 def test_what_may_help_is_asked_again_with_the_same_key(
-    fault: tuple[grpc.StatusCode, tuple[Message, ...]],
+    fault: tuple[grpc.StatusCode, tuple[Message, ...]], whole: bool
 ) -> None:
-    scripted = Scripted([fault, fault])
+    scripted = Scripted([fault, fault], whole=whole)
     assert "1 recorded" in ingest(scripted, KEYLESS).stdout
     assert len(set(scripted.keys())) == 1
     assert scripted.keys()[0].startswith("file:")
@@ -95,9 +123,10 @@ def test_it_waits_as_long_as_it_is_told() -> None:
     assert time.monotonic() - began >= 1.0
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["one", "the call"])
 @pytest.mark.parametrize("code", [grpc.StatusCode.INVALID_ARGUMENT, OVERLOADED, grpc.StatusCode.INTERNAL])
-def test_what_will_not_help_is_asked_once_and_refused(code: grpc.StatusCode) -> None:
-    scripted = Scripted([(code, (ErrorInfo(reason="NO"),))] * 9)
+def test_what_will_not_help_is_asked_once_and_refused(code: grpc.StatusCode, whole: bool) -> None:
+    scripted = Scripted([(code, (ErrorInfo(reason="NO"),))] * 9, whole=whole)
     said = ingest(scripted, KEYLESS, status=1)
     assert "NO: as told" in said.stdout
     assert len(scripted.heard) == 1
@@ -119,11 +148,23 @@ def test_who_is_not_let_in_is_told_once(code: grpc.StatusCode) -> None:
     assert said.stderr.count(code.name) == 1
 
 
+def test_many_are_sent_together_and_one_that_is_too_large_costs_only_itself() -> None:
+    scripted = Scripted(seconds=0.05)
+    ingest(scripted, [dict(KEYLESS, account_id=str(n)) for n in range(500)])
+    assert max(scripted.sizes) == together.BATCH_MAX
+    with served(scripted) as target:
+        large = [dict(KEYLESS, account_id=str(n), description="x" * (5_000_000 * (n == 3))) for n in range(9)]
+        said = run(target, "ingest", "-", status=1, typed=json.dumps(large))
+    assert "8 recorded" in said.stdout
+    assert said.stdout.count("RESOURCE_EXHAUSTED") == 1
+
+
 @pytest.mark.parametrize("window", [1, 5])
 def test_no_more_are_in_flight_than_allowed(window: int) -> None:
     scripted = Scripted(seconds=0.02)
     ingest(scripted, [dict(KEYLESS, account_id=str(n)) for n in range(30)], "--window", str(window))
-    assert scripted.at_once_most == window
+    assert 1 <= scripted.at_once_most <= window
+    assert len(scripted.heard) == 30
 
 
 def test_what_cannot_be_said_is_not_recorded_and_everything_wrong_is_told_at_once() -> None:
@@ -181,12 +222,13 @@ def test_nothing_is_nothing() -> None:
 
 @contextmanager
 def served(scripted: Scripted) -> Iterator[str]:
-    behavior: Callable[[IngestInvoiceRequest, grpc.ServicerContext], IngestInvoiceResponse] = scripted.answer
+    behavior: Callable[[BatchIngestInvoicesRequest, grpc.ServicerContext], BatchIngestInvoicesResponse]
+    behavior = scripted.answer
     method = grpc.unary_unary_rpc_method_handler(
-        behavior, IngestInvoiceRequest.FromString, IngestInvoiceResponse.SerializeToString
+        behavior, BatchIngestInvoicesRequest.FromString, BatchIngestInvoicesResponse.SerializeToString
     )
     running = grpc.server(ThreadPoolExecutor(16))
-    running.add_registered_method_handlers("daybook.v1.InvoiceService", {"IngestInvoice": method})
+    running.add_registered_method_handlers("daybook.v1.InvoiceService", {"BatchIngestInvoices": method})
     port = running.add_insecure_port("127.0.0.1:0")
     running.start()
     try:
