@@ -30,10 +30,10 @@ from service.invoices import Invoices, service_pb
 from service.logs import set_up
 from service.snapshot import Snapshot
 from service.tax_remote import Engines
-from service.transact import Book, Outcome
+from service.transact import Asked, Book, Outcome
 from service.wire.content import read_content
 from store import batch, schema
-from store.log import History, Meta, Who, Write
+from store.log import Append, History, Meta, Who, Write
 from store.memory import MemoryLog, now
 from store.statements import inserts
 
@@ -87,7 +87,7 @@ class Work:
 
     def request(self, decision: invoice.Decision) -> batch.Request:
         writes = [Write(identity.REFERENCE_HEAD, 1, ()), Write(uuid4(), 0, decision.events)]
-        return batch.request(self.codec, writes, None, META, "daybook")
+        return batch.request(self.codec, Append(writes, META))
 
     def settle(self, requests: Sequence[batch.Request]) -> batch.Settlement:
         heads = {each: batch.BEGINNING for request in requests for each in request.streams}
@@ -109,10 +109,14 @@ def stages(work: Work, servicer: Invoices) -> Iterable[tuple[str, float]]:
     yield "rows as parameters", per(rows, lambda each: list(inserts(each))) / CALLERS
     yield "fold", per(work.decisions, lambda each: invoice.fold(each.events, None))
     yield "reply", per(lambda: outcomes(work), partial(reply, servicer, parse(work.raw)))
-    yield "log line", per(lambda: [0.0] * INVOICES, lambda began: line(METHOD, work.context, began, None))
+    yield (
+        "log line",
+        per(lambda: [0.0] * INVOICES, lambda began: line(METHOD, work.context.peer(), began, None)),
+    )
 
 
 EXAMPLE = uuid4()
+ASKED = Asked(EXAMPLE, lambda *_: invoice.NOTHING, META)
 
 
 def outcomes(work: Work) -> list[Outcome[Any]]:
@@ -121,7 +125,7 @@ def outcomes(work: Work) -> list[Outcome[Any]]:
 
 
 def reply(servicer: Invoices, request: Any, outcome: Outcome[Any]) -> bytes:
-    return servicer._ingested(request, EXAMPLE, outcome).SerializeToString()
+    return servicer._ingestion._answer(request, ASKED, outcome).SerializeToString()
 
 
 def batches(requests: Sequence[batch.Request]) -> list[Sequence[batch.Request]]:

@@ -180,7 +180,7 @@ class Ingestion:
         if isinstance(outcome, Exception):
             return pb.IngestionResult(unique_identifier=key, failure=failure(outcome, room))
         assert isinstance(said.asked, Asked)
-        response = self._answer(said.request, said.asked, outcome)
+        response = self._answer(said.request, said.asked, outcome, whole=bool(said.request.view))
         return pb.IngestionResult(unique_identifier=key, response=response)
 
     async def with_tax(self, invoice_id: UUID, outcome: Ingested, meta: Meta, until: float) -> Ingested:
@@ -189,14 +189,17 @@ class Ingestion:
         return outcome if estimated is None else outcome.followed_by(estimated)
 
     def _answer(
-        self, request: pb.IngestInvoiceRequest, asked: Asked, outcome: Ingested
+        self, request: pb.IngestInvoiceRequest, asked: Asked, outcome: Ingested, *, whole: bool = True
     ) -> pb.IngestInvoiceResponse:
+        """`whole`: with the invoice in it."""
         state = outcome.state
         first = outcome.history.recorded[: state.size]
         position = first[-1].position if first else outcome.position
-        shown = self.replies.invoice(asked.invoice_id, outcome, request.view, dry_run=asked.dry_run)
+        shown = None
+        if whole:
+            shown = self.replies.invoice(asked.invoice_id, outcome, request.view, dry_run=asked.dry_run)
         return pb.IngestInvoiceResponse(
-            invoice_id=shown.invoice_id,
+            invoice_id=shown.invoice_id if shown else str(asked.invoice_id),
             replayed=outcome.recorded is None,
             position="" if asked.dry_run else self.replies.position(position),
             status=write_status(state.status),
@@ -245,9 +248,9 @@ def failure(error: Exception, room: int) -> pb.IngestionFailure:
     )
 
 
-def _first_totals(state: invoice.Invoice, shown: invoice_pb.Invoice) -> invoice_pb.InvoiceTotals:
+def _first_totals(state: invoice.Invoice, shown: invoice_pb.Invoice | None) -> invoice_pb.InvoiceTotals:
     """Those of the first append; nearly always those that the invoice still has."""
     assert state.first_totals is not None
-    if state.first_totals == state.totals and state.first_currency == state.header.currency:
+    if shown and state.first_totals == state.totals and state.first_currency == state.header.currency:
         return shown.totals
     return write_totals(state.first_totals, state.first_currency)

@@ -59,6 +59,7 @@ async def test_many_are_recorded_and_answered_in_their_order_as_each_alone(
         alone = await own_server.invoices.IngestInvoice(request)
         assert alone.replayed
         alone.replayed = False
+        alone.ClearField("invoice")
         assert alone == result.response
 
 
@@ -182,6 +183,7 @@ async def test_a_batch_can_be_tried_without_being_recorded(own_server: House, at
     sent = [ingest(an_invoice("dry")), bad("bad")]
     answers = await results(own_server, *sent, atomic=atomic, validate_only=True)
     assert [reason(each) for each in answers] == ["BATCH_REFUSED" if atomic else "", "BROKEN_RULES"]
+    sent[0].view = pb.INVOICE_VIEW_FULL
     good = await results(own_server, sent[0], sent[0], atomic=atomic, validate_only=True)
     assert [each.response.replayed for each in good] == [False, atomic]
     assert [each.response.position for each in good] == ["", ""]

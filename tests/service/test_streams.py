@@ -87,6 +87,7 @@ async def test_each_of_a_stream_is_answered_as_alone(server: House) -> None:
         alone = await server.invoices.IngestInvoice(sent[n])
         assert alone.replayed
         alone.replayed = False
+        alone.ClearField("invoice")
         assert alone == result.response
 
 

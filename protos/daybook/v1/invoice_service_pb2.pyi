@@ -362,7 +362,7 @@ class IngestionResult(_message.Message):
     """The invoice's unique identifier, as it was sent."""
     @_builtins.property
     def response(self) -> Global___IngestInvoiceResponse:
-        """It is recorded, or had been, or would be."""
+        """It is recorded, or had been, or would be. Holds the invoice only where `view` of its request is set."""
 
     @_builtins.property
     def failure(self) -> Global___IngestionFailure:
