@@ -36,4 +36,4 @@ def test_a_node_client_ingests_lists_and_reads_its_refusals(client: list[str]) -
         )
     assert call.returncode == 0, call.stdout + call.stderr
     steps = [line for line in call.stdout.splitlines() if not line.startswith(" ")]
-    assert len(steps) == 5
+    assert len(steps) == 6

@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from daybook.v1.invoice_service_pb2 import IngestionFailure
+from .v1.invoice_service_pb2 import IngestionFailure
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
 
+from daybook.client import explain_failure
 from daybook.v1 import invoice_pb2 as pb
 from daybook.v1 import invoice_service_pb2 as service_pb
 from domain import identity
@@ -88,6 +89,9 @@ async def test_of_a_batch_that_is_not_atomic_a_bad_one_costs_only_itself(own_ser
     assert [reason(each) for each in answers] == ["", "BROKEN_RULES", "BROKEN_RULES", "BROKEN_RULES"]
     alone = await refused(own_server.invoices.IngestInvoice(bad("bad")))
     told = answers[1].failure
+    explained = explain_failure(told)
+    assert (explained.reason, explained.findings) == (alone.reason, alone.findings)
+    assert explained.facts["findings"] == "2"
     assert (told.status.code, told.status.message) == (alone.code.value[0], alone.message)
     assert [(each.path, each.rule, each.description) for each in told.findings] == [
         (each.path, each.rule, each.description) for each in alone.findings

@@ -6,7 +6,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import pytest
@@ -67,7 +67,13 @@ def test_what_was_acknowledged_is_there_whole_and_once_whoever_is_killed(
     check_read_model(served, load)
 
 
-def check_log(served: Served, load: Load) -> None:
+class Acknowledged(Protocol):
+    """Who keeps what was acknowledged: the id by the key."""
+
+    acknowledged: dict[str, str]
+
+
+def check_log(served: Served, load: Acknowledged) -> None:
     found: dict[str, str] = {}
     for invoice_id, key, size, count, last in rows(served, INVOICES):
         assert key not in found, f"{key} is there twice"
@@ -79,7 +85,7 @@ def check_log(served: Served, load: Load) -> None:
     assert rows(served, BROKEN_CHAINS) == [(0,)]
 
 
-def check_read_model(served: Served, load: Load) -> None:
+def check_read_model(served: Served, load: Acknowledged) -> None:
     """The follower catches up by itself, and shows every invoice once."""
     until = time.monotonic() + FOLLOWED_SECONDS_MAX
     wanted = {str(row[0]) for row in rows(served, INVOICES)}

@@ -62,6 +62,35 @@ async function main() {
   const known = await call(clients.invoices, "IngestInvoice", hasty);
   assert.ok(known.invoiceId);
   console.log("asked again after a deadline");
+
+  const many = Array.from({ length: 40 }, (_, n) => ({ ...invoice, uniqueIdentifier: `node-streamed-${n}` }));
+  many[7].currencyCode = "XXZ";
+  const results = await streamed(many);
+  assert.equal(results.size, many.length);
+  assert.equal(results.get("7").failure.findings[0].path, "invoice.currency_code");
+  assert.equal(results.get("7").failure.status.code, grpc.status.INVALID_ARGUMENT);
+  const resumed = await streamed(many.filter((_, n) => n !== 7));
+  assert.ok([...resumed.values()].every(({ response }) => response.replayed));
+  assert.equal(resumed.get("0").response.position, results.get("0").response.position);
+  const batch = await call(clients.invoices, "BatchIngestInvoices", {
+    requests: [{ invoice: many[8] }, { invoice: { ...invoice, uniqueIdentifier: "node-batched" } }],
+    atomic: true,
+  });
+  assert.deepEqual(batch.results.map(({ response }) => response.replayed), [true, false]);
+  console.log("streamed, gone on with, and sent as a batch");
+}
+
+// Sends everything while results come in; they tell by index which invoice they are about.
+function streamed(invoices) {
+  return new Promise((resolve, reject) => {
+    const results = new Map();
+    const stream = clients.invoices.StreamIngestInvoices({ deadline: new Date(Date.now() + 30_000) });
+    stream.on("data", ({ results: some }) => some.forEach(({ index, result }) => results.set(index, result)));
+    stream.on("error", reject);
+    stream.on("end", () => resolve(results));
+    invoices.forEach((each) => stream.write({ request: { invoice: each } }));
+    stream.end();
+  });
 }
 
 function call(client, method, request, milliseconds = 10_000) {
