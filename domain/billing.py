@@ -14,7 +14,16 @@ from uuid import UUID
 from . import debit_memo, identity, invoice
 from .decision import Elsewhere
 from .findings import Findings, Malformed, Rule, shown
-from .invoice import Content, Filled, LineReferenceKind, Reference, ReferenceContent, Rules, is_of_memo
+from .invoice import (
+    Content,
+    Filled,
+    LineReferenceKind,
+    Reference,
+    ReferenceContent,
+    ReferenceKind,
+    Rules,
+    is_of_memo,
+)
 
 Memos = Mapping[UUID, debit_memo.DebitMemo]
 
@@ -44,9 +53,21 @@ def _named(content: Content) -> Iterator[UUID]:
     if is_of_memo(content.reference):
         assert content.reference is not None
         yield memo_id_of(content.reference.id)
+    elif content.reference and (credit := _credit_memo(content.reference)):
+        yield credit
     for line in content.lines:
         if line.reference and line.reference.kind is LineReferenceKind.DEBIT_MEMO_LINE:
             yield memo_id_of(line.reference.id.rpartition("/")[0])
+
+
+def _credit_memo(reference: ReferenceContent) -> UUID | None:
+    """The credit memo that a reference names; those have no name but their id."""
+    if reference.kind is not ReferenceKind.CREDIT_MEMO:
+        return None
+    try:
+        return UUID(reference.id)
+    except ValueError:
+        return None
 
 
 def memo_of(state: invoice.Invoice | None) -> UUID | None:
@@ -68,9 +89,9 @@ def ingest(
     findings: Findings,
 ) -> invoice.Decision:
     """As `invoice.ingest`, by the content alone or by the memo that it names."""
-    meant = _canonical(command.content, rules.memos)
+    meant = _canonical(command.content, rules)
     command = replace(command, filled=Filled(meant))
-    rules = replace(rules, known=_known(rules.memos))
+    rules = replace(rules, known=_known(rules))
     if state is not None or not is_of_memo(meant.reference):
         return invoice.ingest(command, state, invoice_id, rules, findings)
     assert meant.reference is not None
@@ -94,8 +115,8 @@ def revise(
     heard = state is not None and command.request_id in state.request_ids
     if state is None or heard:
         return invoice.revise(command, state, invoice_id, rules, findings)
-    meant, findings = _canonical(command.content, rules.memos), findings.copy()
-    rules = replace(rules, known=_known(rules.memos))
+    meant, findings = _canonical(command.content, rules), findings.copy()
+    rules = replace(rules, known=_known(rules))
     filled = Filled(meant)
     if not _same_memo(meant.reference, state.header.reference):
         facts = {"expected": _told(state.header.reference), "value": _told(meant.reference)}
@@ -116,23 +137,26 @@ def _told(reference: ReferenceContent | Reference | None) -> str:
     return shown(reference.id) if reference and is_of_memo(reference) else "none"
 
 
-def _known(memos: Memos) -> frozenset[str]:
-    """What memos and their lines are called."""
+def _known(rules: Rules) -> frozenset[str]:
+    """What memos, and the lines of debit memos, are called."""
     lines = (
         debit_memo.line_id(memo_id, line.added.number)
-        for memo_id, memo in memos.items()
+        for memo_id, memo in rules.memos.items()
         for line in memo.lines
     )
-    return frozenset((*map(str, memos), *lines))
+    return frozenset((*map(str, rules.memos), *map(str, rules.credit_memos), *lines))
 
 
-def _canonical(content: Content, memos: Memos) -> Content:
+def _canonical(content: Content, rules: Rules) -> Content:
     """The content with every memo of this book called by its id."""
-    if not memos:
+    memos = rules.memos
+    if not (memos or rules.credit_memos):
         return content
     reference = content.reference
     if reference and is_of_memo(reference) and (memo_id := memo_id_of(reference.id)) in memos:
         reference = replace(reference, id=str(memo_id))
+    elif reference and (credit := _credit_memo(reference)) in rules.credit_memos:
+        reference = replace(reference, id=str(credit))
     lines = tuple(_canonical_line(line, memos) for line in content.lines)
     return replace(content, reference=reference, lines=lines)
 

@@ -54,6 +54,17 @@ class NotRead(Exception):
         self.streams = streams
 
 
+def only(beginning: type, fold: Fold[S]) -> Fold[S]:
+    """The fold of the streams that begin so; with the id of another stream one finds nothing."""
+
+    def folded(events: Iterable[Any], since: S | None) -> S | None:
+        events = tuple(events)
+        foreign = since is None and events and not isinstance(events[0], beginning)
+        return None if foreign else fold(events, since)
+
+    return folded
+
+
 @dataclass(slots=True)
 class Attempt(Generic[S]):
     """What a command is about, and how far it has come.

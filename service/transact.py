@@ -16,7 +16,7 @@ from domain.invoice import Rules
 from domain.refusal import Refused
 from store.log import Append, Appended, Conflict, History, Log, Meta, Write
 
-from .attempt import Attempt, Concerned, Decide, Histories, Outcome, followed, placed
+from .attempt import Attempt, Concerned, Decide, Histories, Outcome, followed, only, placed
 from .errors import Contended, NoReferenceData
 from .snapshot import Snapshot
 
@@ -26,6 +26,9 @@ ATTEMPTS_MAX = 10
 DECIDED_AT_ONCE = 16  # of many, before others have their turn
 
 REFUSALS = (Malformed, Refused)
+INVOICE = only(invoice.InvoiceDrafted, invoice.fold)
+DEBIT_MEMO = only(debit_memo.DebitMemoDrafted, debit_memo.fold)
+CREDIT_MEMO = only(credit_memo.CreditMemoPosted, credit_memo.fold)
 InvoiceDecide = Callable[[invoice.Invoice | None, Rules], invoice.Decision]
 
 
@@ -93,7 +96,7 @@ class Book:
         """Decides on a debit memo and appends, in the same manner."""
         attempt = Attempt(
             memo_id,
-            debit_memo.fold,
+            DEBIT_MEMO,
             decide,
             _nothing_else,
             _with_memos,
@@ -115,7 +118,7 @@ class Book:
         invoices: Concerned[credit_memo.CreditMemo],
     ) -> Outcome[credit_memo.CreditMemo]:
         """Decides on a credit memo and the invoices that it concerns, and appends to all of them."""
-        attempt = Attempt(memo_id, credit_memo.fold, decide, invoices, _with_invoices, meta, self.limits)
+        attempt = Attempt(memo_id, CREDIT_MEMO, decide, invoices, _with_invoices, meta, self.limits)
         await self._bring_to_end((attempt,), deadline)
         return attempt.result()
 
@@ -159,7 +162,7 @@ class Book:
     def _on_invoice(self, asked: Asked) -> Attempt[invoice.Invoice]:
         return Attempt(
             asked.invoice_id,
-            invoice.fold,
+            INVOICE,
             asked.entailing,
             asked.concerned,
             _with_memos,
@@ -308,12 +311,13 @@ def _end_all(attempts: Iterable[Attempt[Any]], error: Exception) -> None:
 
 
 def _with_memos(rules: Rules, histories: Histories) -> Rules:
-    memos = {key: memo for key, each in histories.items() if (memo := debit_memo.fold(each.events))}
-    return replace(rules, memos=memos)
+    memos = {key: memo for key, each in histories.items() if (memo := DEBIT_MEMO(each.events, None))}
+    credits_ = frozenset(key for key, each in histories.items() if CREDIT_MEMO(each.events, None))
+    return replace(rules, memos=memos, credit_memos=credits_)
 
 
 def _with_invoices(rules: Rules, histories: Histories) -> Rules:
-    invoices = {key: state for key, each in histories.items() if (state := invoice.fold(each.events))}
+    invoices = {key: state for key, each in histories.items() if (state := INVOICE(each.events, None))}
     return replace(rules, invoices=invoices)
 
 

@@ -29,7 +29,7 @@ DEFAULT_LIMITS = Limits()
 @quick
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a decision may rest on. `known` are the ids of memos and of their lines that `memos` holds.
+    """What a decision may rest on. `known` are the ids of memos, and of debit memos' lines, that are at hand.
 
     `invoices` are those that a decision about something else must know.
     """
@@ -40,4 +40,5 @@ class Rules:
     memos: Mapping[UUID, DebitMemo] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     lines_required: bool = True
+    credit_memos: frozenset[UUID] = frozenset()
     invoices: Mapping[UUID, Invoice] = field(default_factory=dict)

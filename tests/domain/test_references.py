@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from uuid import UUID
+
 import pytest
 
-from domain.findings import Rule
+from domain import billing, invoice
+from domain.findings import Findings, Malformed, Rule
 from domain.invoice import (
     Ingest,
     LineReferenceContent,
@@ -14,9 +18,10 @@ from domain.invoice import (
     SourceContent,
 )
 
-from .examples import a_line, an_invoice, with_line
-from .spec import state_of, when
+from .examples import RULES, a_line, an_invoice, with_line
+from .spec import INVOICE_ID, state_of, when
 
+CREDIT_MEMO = UUID("6f1f7a0e-6d0c-5b0a-8f0e-2b7d3c1a9e55")
 LINE = "invoice.lines[0].reference"
 FREE_KINDS = [
     ReferenceKind.ORDER,
@@ -35,6 +40,28 @@ def test_a_foreign_document_is_not_looked_up(kind: ReferenceKind) -> None:
 def test_a_memo_is_in_this_book(kind: ReferenceKind) -> None:
     asked = when(Ingest(an_invoice(reference=ReferenceContent(kind, "M-1"))))
     asked.finds("invoice.reference.id", Rule.NO_SUCH_MEMO)
+
+
+def ingest_by_credit_memo(text: str) -> invoice.Decision:
+    command = Ingest(an_invoice(reference=ReferenceContent(ReferenceKind.CREDIT_MEMO, text)))
+    rules = replace(RULES, credit_memos=frozenset((CREDIT_MEMO,)))
+    return billing.ingest(command, None, INVOICE_ID, rules, Findings())
+
+
+@pytest.mark.parametrize("text", [str(CREDIT_MEMO), str(CREDIT_MEMO).upper()])
+def test_a_credit_memo_of_this_book_is_called_by_its_id(text: str) -> None:
+    content = an_invoice(reference=ReferenceContent(ReferenceKind.CREDIT_MEMO, text))
+    assert billing.named(content) == {CREDIT_MEMO}
+    drafted = ingest_by_credit_memo(text).events[0]
+    assert isinstance(drafted, invoice.InvoiceDrafted)
+    assert drafted.header.reference == invoice.Reference(ReferenceKind.CREDIT_MEMO, str(CREDIT_MEMO))
+
+
+@pytest.mark.parametrize("text", ["M-1", str(UUID(int=8))])
+def test_another_credit_memo_is_none_of_this_book(text: str) -> None:
+    with pytest.raises(Malformed) as malformed:
+        ingest_by_credit_memo(text)
+    assert [each.rule for each in malformed.value.findings] == [Rule.NO_SUCH_MEMO]
 
 
 def test_a_memos_line_is_in_this_book() -> None:

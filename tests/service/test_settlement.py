@@ -25,7 +25,7 @@ from daybook.v1 import reference_data_service_pb2 as reference_pb
 from daybook.v1 import settlement_pb2
 
 from .house import House, at_home, refused
-from .messages import a_line, a_posted_invoice, a_tax, apply, by_id, day, get, ingest
+from .messages import a_line, a_posted_invoice, a_tax, an_invoice, apply, by_id, day, get, ingest
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -234,6 +234,41 @@ async def test_every_refusal_has_its_status_and_writes_nothing(server: House) ->
     )
     assert (error.code, error.reason) == (Code.NOT_FOUND, "CREDIT_MEMO_NOT_FOUND")
     assert await server.head() == head
+
+
+async def test_an_invoice_refers_to_a_credit_memo_of_this_book_and_to_no_other(server: House) -> None:
+    origin = await posted(server)
+    void = await server.invoices.VoidInvoice(service_pb.VoidInvoiceRequest(key=by_id(origin)))
+    for named, found in ((void.credit_memo_id, True), (origin, False), (str(uuid4()), False)):
+        reference = pb.Reference(kind=pb.REFERENCE_KIND_CREDIT_MEMO, id=named)
+        call = server.invoices.IngestInvoice(ingest(an_invoice(reference=reference)))
+        if found:
+            assert (await call).status == pb.INVOICE_STATUS_DRAFT
+        else:
+            assert [each.rule for each in (await refused(call)).findings] == ["NO_SUCH_MEMO"]
+
+
+async def test_what_is_no_invoice_or_no_credit_memo_is_not_found_as_one(server: House) -> None:
+    origin = await posted(server)
+    void = await server.invoices.VoidInvoice(service_pb.VoidInvoiceRequest(key=by_id(origin)))
+    memo = void.credit_memo_id
+    crossed = credit_service_pb.ApplyCreditMemoRequest(
+        credit_memo_id=memo, invoice=by_id(memo), request_id="a"
+    )
+    swapped = credit_service_pb.ApplyCreditMemoRequest(
+        credit_memo_id=origin, invoice=by_id(origin), request_id="a"
+    )
+    calls = [
+        (server.invoices.RecordPayment(payment(memo, "1.00")), "INVOICE_NOT_FOUND"),
+        (
+            server.invoices.CancelInvoice(service_pb.CancelInvoiceRequest(key=by_id(memo))),
+            "INVOICE_NOT_FOUND",
+        ),
+        (server.credits.ApplyCreditMemo(crossed), "INVOICE_NOT_FOUND"),
+        (server.credits.ApplyCreditMemo(swapped), "CREDIT_MEMO_NOT_FOUND"),
+    ]
+    for call, reason in calls:
+        assert (await refused(call)).reason == reason
 
 
 @pytest.mark.parametrize(
