@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from uuid import UUID
 
 import psycopg
-
-from store.log import Stored
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn
 
 from .feed import Decode, Fed, Whole, wanted
 from .projection import Connection, Poison, Projection
 
-SLICE_EVENTS = 200_000  # of the log in one COPY
+SLICE_EVENTS = 50_000  # of the log in one COPY
 BATCH_EVENTS = 10_000  # folded and written at once; more only where one append has more
 BATCH_EVENTS_LEAST = 500
 BATCHES_A_SECOND = 20  # where the rate is capped
+ANSWER_SECONDS_MAX = 60.0  # until the database says the next word
 PART_EVENTS = 1_000  # of one stream in one row of the COPY
 START = UUID(int=0)
 SETTINGS = """
@@ -51,20 +52,21 @@ COPY (
 """
 TEXTS = """
 COPY (
-    SELECT stream, version, body FROM daybook.personal
-    WHERE stream > '{after}' AND stream <= '{last}'
-    ORDER BY stream, version
+    SELECT stream, array_agg(version), array_agg(body) FROM (
+        SELECT * FROM daybook.personal WHERE stream > '{after}' AND stream <= '{last}' ORDER BY stream
+    ) AS text
+    GROUP BY stream
 ) TO STDOUT (FORMAT BINARY)
 """
 END = UUID(int=2**128 - 1)
 
-_head = Struct(">h4x16s4xq").unpack_from
-_text_head = Struct(">h4x16s4xqi").unpack_from
+_stream = Struct(">h4x16s").unpack_from
+_version = Struct(">4xq").unpack_from
 _length = Struct(">i").unpack_from
-HEAD_BYTES, TEXT_HEAD_BYTES = 34, 38
+STREAM_BYTES, HEAD_BYTES = 22, 34
 ARRAY_BYTES = 24  # length of the field, dimensions, flags, type, and of the one dimension length and bound
 SIGNATURE_BYTES = 19
-TRAILER = 2
+TRAILER_BYTES = 2
 
 Done = Callable[[Connection, UUID, int], Awaitable[None]]
 
@@ -197,83 +199,108 @@ async def _slice(
     reading: Connection, texts: Connection, source: Source, after: UUID, last: UUID
 ) -> AsyncGenerator[tuple[UUID, list[Fed], bool]]:
     told = {"after": after, "last": last, "upto": source.upto, "part": PART_EVENTS}
-    async with (
-        reading.cursor() as events_cursor,
-        texts.cursor() as texts_cursor,
-        events_cursor.copy(EVENTS.format(**told).encode()) as rows,
-        texts_cursor.copy(TEXTS.format(**told).encode()) as bodies,
-    ):
-        personal = _Texts(_rows(bodies))
-        stream, history = START, list[Fed]()
-        async for row in _rows(rows):
-            _, id_, version = _head(row)
-            if stream.bytes != id_:
-                if history:
-                    yield stream, history, True
-                stream, history = UUID(bytes=id_), []
-            elif len(history) >= BATCH_EVENTS:
-                yield stream, history, False
-                history = []
-            _read(history, row, stream, version, source, await personal.of(id_))
+    names = {name.encode(): name for name in source.known}
+    async with contextlib.aclosing(_copied(reading, EVENTS.format(**told))) as chunks:
+        chunk = await anext(chunks)  # the database reads on while we look at the texts
+        personal = await _texts(texts, TEXTS.format(**told))
+        stream, id_, history = START, START.bytes, list[Fed]()
+        while chunk is not NOTHING:
+            for row in chunk:
+                _, found = _stream(row)
+                if found != id_:
+                    if history:
+                        yield stream, history, True
+                    id_, stream, history = found, UUID(bytes=found), []
+                elif len(history) >= BATCH_EVENTS:
+                    yield stream, history, False
+                    history = []
+                _read(history, row, stream, source, names, personal.get(found, NO_TEXTS))
+            chunk = await anext(chunks, NOTHING)
         if history:
             yield stream, history, True
 
 
-async def _rows(copy: psycopg.AsyncCopy) -> AsyncIterator[bytes]:
-    """The rows of a COPY in binary, without what stands around them."""
-    first = True
-    async for data in copy:
-        row = bytes(data)
-        if first:
-            row, first = row[SIGNATURE_BYTES:], False
-        if len(row) > TRAILER:
-            yield row
+Chunk = list[bytes]
+NO_TEXTS: Mapping[int, bytes] = {}
+NOTHING: Chunk = []
 
 
-class _Texts:
-    """The personal texts of streams that are asked for in order."""
+async def _copied(connection: Connection, sql: str) -> AsyncGenerator[Chunk]:
+    """The rows of a COPY in binary, as many at a time as have come; first none."""
+    pg = connection.pgconn
+    pg.send_query(sql.encode())
+    yield []
+    await _readable(pg)
+    begun = pg.get_result()
+    if begun is None or begun.status != ExecStatus.COPY_OUT:
+        raise psycopg.DatabaseError((pg.error_message or b"").decode(errors="replace"))
+    skipped = SIGNATURE_BYTES
+    while True:
+        chunk: Chunk = []
+        while (got := pg.get_copy_data(1))[0] > 0:
+            row, skipped = bytes(got[1][skipped:]), 0
+            if len(row) > TRAILER_BYTES:
+                chunk.append(row)
+        yield chunk
+        if got[0] < 0:
+            break
+        await _readable(pg)
+    ended = pg.get_result()
+    if ended is None or ended.status != ExecStatus.COMMAND_OK:
+        raise psycopg.OperationalError((pg.error_message or b"").decode(errors="replace"))
+    while pg.get_result() is not None:
+        pass
 
-    def __init__(self, rows: AsyncIterator[bytes]) -> None:
-        self._rows = rows
-        self._next: tuple[bytes, int, bytes] | None = None
-        self._began = False
-        self._stream = b""
-        self._found: dict[int, bytes] = {}
 
-    async def of(self, stream: bytes) -> dict[int, bytes]:
-        if stream == self._stream:
-            return self._found
-        self._stream, self._found = stream, {}
-        if not self._began:
-            self._began = True
-            await self._advance()
-        while self._next is not None and self._next[0] <= stream:
-            if self._next[0] == stream:
-                self._found[self._next[1]] = self._next[2]
-            await self._advance()
-        return self._found
+async def _readable(pg: PGconn) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(pg.socket, _wake, ready)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            await ready
+    finally:
+        loop.remove_reader(pg.socket)
+    pg.consume_input()
 
-    async def _advance(self) -> None:
-        row = await anext(self._rows, None)
-        if row is None:
-            self._next = None
-            return
-        _, stream, version, length = _text_head(row)
-        self._next = stream, version, row[TEXT_HEAD_BYTES : TEXT_HEAD_BYTES + length]
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+async def _texts(connection: Connection, sql: str) -> dict[bytes, dict[int, bytes]]:
+    """The personal texts of a slice, by stream and version."""
+    found: dict[bytes, dict[int, bytes]] = {}
+    async for chunk in _copied(connection, sql):
+        for row in chunk:
+            _, stream = _stream(row)
+            versions, at = _array(row, STREAM_BYTES)
+            bodies, _ = _array(row, at)
+            found[stream] = {
+                int.from_bytes(version, "big"): body for version, body in zip(versions, bodies, strict=True)
+            }
+    return found
 
 
 def _read(
-    history: list[Fed], row: bytes, stream: UUID, version: int, source: Source, texts: dict[int, bytes]
+    history: list[Fed],
+    row: bytes,
+    stream: UUID,
+    source: Source,
+    names: Mapping[bytes, str],
+    texts: Mapping[int, bytes],
 ) -> None:
+    [version] = _version(row, STREAM_BYTES)
     positions, at = _array(row, HEAD_BYTES)
     topics, at = _array(row, at)
     states, at = _array(row, at)
+    text, decode, from_bytes = texts.get, source.decode, int.from_bytes
     for position, topic, state in zip(positions, topics, states, strict=True):
-        where, name = int.from_bytes(position, "big"), topic.decode()
-        if name not in source.known:
-            raise Poison(where, name, f"{name} is newer than this program")
-        stored = Stored(where, stream, version, name, state, texts.get(version))
-        history.append(Fed(stored, source.decode))
+        where = from_bytes(position, "big")
+        if (name := names.get(topic)) is None:
+            raise Poison(where, topic.decode(), f"{topic.decode()} is newer than this program")
+        history.append(Fed(where, stream, version, name, state, text(version), decode))
         version += 1
 
 

@@ -67,6 +67,14 @@ CREATE TABLE IF NOT EXISTS projections.rebuilds (
     error text NOT NULL DEFAULT '',
     PRIMARY KEY (projection, code)
 );
+
+-- The generation that the views for people show.
+CREATE TABLE IF NOT EXISTS projections.views (
+    projection text PRIMARY KEY,
+    code integer NOT NULL,
+    generation integer NOT NULL,
+    definition text NOT NULL
+);
 """
 MISSING = "SELECT NOT EXISTS (SELECT FROM projections.live WHERE projection = %s AND code = %s)"
 LOG_IS_EMPTY = "SELECT NOT EXISTS (SELECT FROM daybook.events)"

@@ -13,7 +13,7 @@ from domain import credit_memo, invoice
 from store.log import Recorded
 from store.schema import REGISTRY
 
-from .projection import Connection, Poison, Projection, Rows
+from .projection import Connection, Poison, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 LINES_SHOWN_MAX = 500
@@ -247,4 +247,21 @@ CREDIT_MEMOS = Projection(
     index=INDEX,
     project=project,
     openings={"CreditMemoPosted": _size},
+    views=(
+        View(
+            name="credit_memos",
+            about="Every credit memo as it stands: one row each.",
+            columns={
+                "memo_id": ("memo_id", "Its id, for ever."),
+                "origin": ("origin", "What it came of."),
+                "invoice_id": ("invoice_id", "The invoice that it came of."),
+                "account_id": ("account_id", "Whose credit it is."),
+                "legal_entity_id": ("legal_entity_id", "The company that credits."),
+                "currency": ("currency", "Of all amounts in this row, as ISO 4217 has it."),
+                "posted_date": ("posted_date", "When it was posted, where the legal entity is."),
+                "total_with_tax": ("total_with_tax", "All that it credits, with tax."),
+                "balance": ("balance", "What of it is not applied yet."),
+            },
+        ),
+    ),
 )

@@ -13,7 +13,7 @@ from domain import debit_memo
 from store.log import Recorded
 from store.schema import REGISTRY
 
-from .projection import Connection, Poison, Projection, Rows
+from .projection import Connection, Poison, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 CREATE = """
@@ -237,4 +237,23 @@ DEBIT_MEMOS = Projection(
     index=INDEX,
     project=project,
     openings={"DebitMemoDrafted": _size, "DebitMemoUpdated": _size},
+    views=(
+        View(
+            name="debit_memos",
+            about="Every debit memo as it stands: one row each.",
+            columns={
+                "memo_id": ("memo_id", "Its id, for ever."),
+                "unique_identifier": ("unique_identifier", "The sender's own key."),
+                "status": ("status", "DRAFT, POSTED, CANCELED or VOIDED."),
+                "generation": ("generation", "How far its invoice is."),
+                "ready": ("ready", "Whether it waits to be invoiced."),
+                "account_id": ("account_id", "Who is charged."),
+                "legal_entity_id": ("legal_entity_id", "The company that charges."),
+                "currency": ("currency", "Of all amounts in this row, as ISO 4217 has it."),
+                "order_id": ("order_id", "The order that it belongs to; null for none."),
+                "invoice_id": ("invoice_id", "The invoice that billed it; null for none."),
+                "total_with_tax": ("total_with_tax", "All its lines, with tax."),
+            },
+        ),
+    ),
 )

@@ -27,16 +27,30 @@ class Fed:
     A projection that needs little of many events takes it from `stored`, and saves the rest.
     """
 
-    __slots__ = ("_decode", "_decoded", "name", "position", "stored", "stream", "version")
+    __slots__ = ("_decode", "_decoded", "name", "personal", "position", "state", "stream", "version")
 
-    def __init__(self, stored: Stored, decode: Decode) -> None:
-        self.stored = stored
-        self.position = stored.position
-        self.stream = stored.stream
-        self.version = stored.version
-        self.name = stored.topic
+    def __init__(
+        self,
+        position: int,
+        stream: UUID,
+        version: int,
+        name: str,
+        state: bytes,
+        personal: bytes | None,
+        decode: Decode,
+    ) -> None:
+        self.position = position
+        self.stream = stream
+        self.version = version
+        self.name = name
+        self.state = state
+        self.personal = personal
         self._decode = decode
         self._decoded: Recorded | None = None
+
+    @property
+    def stored(self) -> Stored:
+        return Stored(self.position, self.stream, self.version, self.name, self.state, self.personal)
 
     @property
     def decoded(self) -> Recorded:
@@ -97,7 +111,10 @@ class Feed:
         await self._log.wait(position, seconds)
 
     async def _read(self, position: int, limit: int) -> Sequence[Fed]:
-        events = [Fed(stored, self._decode) for stored in await self._log.feed(position, limit)]
+        events = [
+            Fed(each.position, each.stream, each.version, each.topic, each.state, each.personal, self._decode)
+            for each in await self._log.feed(position, limit)
+        ]
         if events:
             self._kept.append((position, events))
         return events

@@ -94,7 +94,7 @@ def by_invoice(batch: Iterable[Recorded]) -> Histories:
     """The events of a batch, invoice by invoice."""
     histories: dict[int, list[Recorded]] = {}
     for recorded in batch:
-        histories.setdefault(recorded.stored.stream.int, []).append(recorded)
+        histories.setdefault(recorded.stream.int, []).append(recorded)
     return list(histories.values())
 
 

@@ -27,7 +27,7 @@ from .invoice_summary import (
     resumed,
 )
 from .invoices import NEWEST, page
-from .projection import Connection, Projection, Rows
+from .projection import Connection, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 # Every invoice has a header here, as an update may bring it under an order at any time.
@@ -169,4 +169,15 @@ INVOICES_BY_ORDER = Projection(
     index=INDEX,
     project=project,
     openings=OPENINGS,
+    views=(
+        View(
+            name="invoices_by_order",
+            about="Which invoices belong to which order: a row for each pair.",
+            columns={
+                "order_id": ("order_id", "An order that the invoice, or one of its lines, names."),
+                "invoice_id": ("invoice_id", "The invoice."),
+                "drafted_position": ("drafted_position", "Where in the log it began: the higher, the newer."),
+            },
+        ),
+    ),
 )

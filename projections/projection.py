@@ -20,6 +20,20 @@ Size: TypeAlias = Callable[[Recorded], int]
 SCHEMA = "projections"
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What people may read with plain SQL, as `daybook.<name>`: each column with its expression and comment.
+
+    `source` is all that follows FROM; it names the tables by `{table}`. Columns are only ever added, at the
+    end: what somebody reads today is there tomorrow.
+    """
+
+    name: str
+    about: str
+    columns: Mapping[str, tuple[str, str]]
+    source: str = "{table}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
     """One read model. Raise `code` whenever its tables, or the way they are filled, change.
@@ -42,6 +56,7 @@ class Projection:
     project: Project
     openings: Mapping[str, Size] = field(default_factory=dict)
     lazy: bool = False
+    views: Sequence[View] = ()
 
     @property
     def wire_name(self) -> str:

@@ -18,7 +18,7 @@ from store.schema import REGISTRY
 
 from .invoice_filter import Parameters, Today, todays
 from .invoice_summary import OPENINGS, by_invoice, continued
-from .projection import Connection, Poison, Projection, Rows
+from .projection import Connection, Poison, Projection, Rows, View
 from .reader import Answer, Reader
 
 # Drafts have a row as well: what they come to is needed once they are posted.
@@ -316,4 +316,20 @@ RECEIVABLES = Projection(
     index=INDEX,
     project=project,
     openings={**OPENINGS, "CreditMemoPosted": _size},
+    views=(
+        View(
+            name="receivables",
+            about="What each posted invoice and credit memo leaves open: a row for each that does.",
+            columns={
+                "id": ("id", "The invoice, or the credit memo."),
+                "kind": ("kind", "INVOICE or CREDIT_MEMO."),
+                "account_id": ("account_id", "Who owes, or has the credit."),
+                "legal_entity_id": ("legal_entity_id", "The company that invoiced."),
+                "currency": ("currency", "Of all amounts in this row, as ISO 4217 has it."),
+                "due_date": ("due_date", "When it is to be paid."),
+                "balance": ("balance", "What is open: owed on an invoice, unapplied on a credit memo."),
+            },
+            source="{table} WHERE status = 'POSTED' AND balance <> 0",
+        ),
+    ),
 )

@@ -11,7 +11,7 @@ from domain import invoice
 from store.log import Recorded
 
 from .invoice_summary import OPENINGS
-from .projection import Connection, Projection, Rows
+from .projection import Connection, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 CALLERS_OWN = timedelta(seconds=10)  # while whoever asked may still be at it
@@ -203,4 +203,20 @@ UNFINISHED_WORK = Projection(
     index=INDEX,
     project=project,
     openings=OPENINGS,
+    views=(
+        View(
+            name="unfinished_work",
+            about="Invoices whose tax is asked for and not worked out: one row each.",
+            columns={
+                "invoice_id": ("invoice_id", "The invoice."),
+                "unique_identifier": ("unique_identifier", "The sender's own key, where it is at hand."),
+                "since": ("since", "Since when it is wanted."),
+                "due": ("due", "When the background tries next."),
+                "failures": ("failures", "How often it has failed."),
+                "engine_id": ("engine_id", "The tax engine that failed last."),
+                "code": ("code", "Why it failed, as a word for programs."),
+                "because": ("because", "Why it failed, for people."),
+            },
+        ),
+    ),
 )

@@ -37,7 +37,9 @@ from projections.reader import Reader
 from projections.rebuild import Rebuilder
 from projections.receivables import RECEIVABLES
 from projections.runner import Runner
+from projections.tax_summary import TAX_SUMMARY
 from projections.unfinished_work import UNFINISHED_WORK
+from projections.views import keep_views
 from store import schema
 from store.backup import BadBackup, NotEmpty, backup, restore
 from store.codec import Codec
@@ -74,7 +76,15 @@ from .unfinished_work import UnfinishedWorkServicer
 
 log_line = structlog.get_logger()
 
-READ_MODELS = (INVOICES, INVOICES_BY_ORDER, DEBIT_MEMOS, CREDIT_MEMOS, RECEIVABLES, UNFINISHED_WORK)
+READ_MODELS = (
+    INVOICES,
+    INVOICES_BY_ORDER,
+    DEBIT_MEMOS,
+    CREDIT_MEMOS,
+    RECEIVABLES,
+    TAX_SUMMARY,
+    UNFINISHED_WORK,
+)
 CANNOT_START = (
     CannotStart,
     EmbeddedFailed,
@@ -159,6 +169,7 @@ async def following(config: Config) -> AsyncIterator[Runner]:
                     policies(config, log, codec, connections),
                     doing(sealer(config, log).run()),
                     doing(see_to_rebuilds(config, connections, READ_MODELS)),
+                    doing(keep_views(connections, READ_MODELS)),
                 ):
                     yield runner
             finally:

@@ -5,3 +5,5 @@ GRANT SELECT ON daybook.identity, daybook.migrations, daybook.log TO {applicatio
 GRANT USAGE, SELECT ON SEQUENCE daybook.events_notification_id_seq TO {application};
 GRANT EXECUTE ON FUNCTION daybook.erase_personal(uuid) TO {application};
 GRANT USAGE, CREATE ON SCHEMA projections TO {application};
+-- It keeps the views for people there, over the read models as they come and go.
+GRANT CREATE ON SCHEMA daybook TO {application};
