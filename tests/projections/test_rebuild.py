@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -39,6 +40,11 @@ async def live(book: Book, projection: Projection) -> int:
     sql = "SELECT generation FROM projections.live WHERE projection = %s"
     [[generation]] = await book.execute(sql, projection.name)
     return int(generation)
+
+
+async def changed(book: Book) -> datetime | None:
+    now = await rebuilds.read(book.pool, INVOICES)
+    return now.changed if now else None
 
 
 @pytest.mark.parametrize("projection", ALL, ids=lambda each: each.name)
@@ -86,7 +92,7 @@ async def test_a_rebuild_goes_on_where_it_was_interrupted(
     asked = await rebuilds.ask(book.pool, INVOICES, "REBUILD")
     for _ in range(4):
         task = asyncio.create_task(rebuilder(book).finish(asked))
-        while (now := await rebuilds.read(book.pool, INVOICES)) is not None and now.changed == asked.changed:
+        while await changed(book) == asked.changed:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
         task.cancel()
         await asyncio.wait([task])
