@@ -26,6 +26,8 @@ META = Meta(Who("mtls", "spiffe://example/shop"), "c-1", "m-1", "month's end", "
 RECORDED = b"2026-04-02T08:15:00.000123Z"
 PREV = chain.commitment(b"", b"the event before")
 SALT = bytes(range(16))
+WRITER = Codec(schema.REGISTRY, UPCASTS, draw=lambda _: SALT)
+READER = schema.codec()
 
 st.register_type_strategy(
     Decimal,
@@ -35,14 +37,13 @@ st.register_type_strategy(str, st.text(st.characters(exclude_categories=["Cs"]),
 
 
 def written(name: str, event: Event) -> tuple[bytes, bytes | None]:
-    codec = Codec(schema.REGISTRY, UPCASTS, draw=lambda _: SALT)
-    encoded = codec.encode(event)
+    encoded = WRITER.encode(event)
     assert encoded.topic == name
     return encoded.state(RECORDED, accompanying(META), PREV), encoded.body
 
 
 def read(name: str, state: bytes, personal: bytes | None) -> Recorded:
-    return schema.codec().decode(Stored(1, UUID(int=1), 1, name, state, personal))
+    return READER.decode(Stored(1, UUID(int=1), 1, name, state, personal))
 
 
 def files(name: str, version: int) -> tuple[Path, Path]:
