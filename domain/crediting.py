@@ -191,16 +191,17 @@ def following(decision: Decision, state: Invoice | None, invoice_id: UUID, rules
     converted = invoice.NegativeLinesConverted(
         making.memo_id, _numbers(lines), -making.total, posted.posted_date, automatic=True, applied=credit
     )
-    first = _longer(decision.events[0])
     return replace(
         decision,
-        events=(first, *decision.events[1:], converted),
+        events=(*map(_longer, decision.events), converted),
         elsewhere=(*decision.elsewhere, *making.elsewhere(credit)),
     )
 
 
 def _longer(event: invoice.Event) -> invoice.Event:
-    """The event that opens an append says how many there are."""
+    """An event that opens an append says how many there are."""
+    if isinstance(event, invoice.TaxPosted):
+        return replace(event, following=event.following + 1)
     if isinstance(event, invoice.InvoiceDrafted | invoice.InvoiceRevised):
         return replace(event, size=event.size + 1)
     return event

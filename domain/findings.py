@@ -80,6 +80,13 @@ class Rule(Enum):
     COUNTRY = "an ISO 3166 code of two capitals, such as DE; is {value}"
     ENDPOINT = "HOST:PORT, such as tax.example.com:443, on a remote engine, and only there; is {value}"
     NAMES_ENGINE = "none on a nontaxable treatment; is {value}"
+    PATTERN = (
+        "text with {{SequenceValue}} once, and perhaps dates such as {{Date:YYYY}} or {{Date:MM-YYYY}};"
+        " is {value}"
+    )
+    RESTART_WITHOUT_DATE = "with {shows} in it, as the sequence restarts {restart}"
+    SAME_PATTERN = "one that no other sequence policy of the legal entity has; {value} is that of {other}"
+    SERIES_BEGUN = "as it was when the first number was given: {expected}; is {value}"
     DRY_RUN_ONLY = "only with validate_only"
     SET_FOR_ALL = "set once, for the whole batch"
     STILL_USED = "{kind} {value} cannot go: {user} names it"

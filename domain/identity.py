@@ -38,6 +38,16 @@ def number(legal_entity_id: str, text: str) -> UUID:
     return uuid5(NAMESPACE, f"number:{len(legal_entity_id)}:{legal_entity_id}:{text}")
 
 
+def series(policy_id: str, period: str) -> UUID:
+    """The stream of a series, whose n-th event gives its n-th number."""
+    return uuid5(NAMESPACE, f"series:{len(policy_id)}:{policy_id}:{period}")
+
+
+def sequence(policy_id: str) -> UUID:
+    """The stream of a sequence policy's series: which have begun, and with what."""
+    return uuid5(NAMESPACE, f"sequence:{policy_id}")
+
+
 def reference(kind: str, entry_id: str) -> UUID:
     """The stream of one entry of reference data."""
     return uuid5(NAMESPACE, f"reference:{kind}:{entry_id}")

@@ -73,6 +73,7 @@ class Request:
     account_id: str
     seller_code: str
     lines: tuple[Line, ...]
+    commit: bool = False  # the result is to be filed under the document code
 
 
 class RowBasis(StrEnum):

@@ -1,8 +1,8 @@
 """An invoice's summary: all but its lines and addresses, as a fold of its events; enough to fold on from.
 
 Events that leave the lines alone are folded on the summary. Those that begin the lines anew come in one
-append with them. An estimate of the tax that comes later changes lines that are not at hand: it is kept as
-`late`, for the read model that has them.
+append with them. An estimate of the tax and a posting that come later change lines that are not at hand: they
+are kept as `late`, for the read model that has them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from store.schema import REGISTRY
 
 from .projection import Poison
 
-Late = invoice.TaxEstimated | invoice.TaxSkipped
+Late = invoice.TaxEstimated | invoice.TaxSkipped | invoice.TaxPosted | invoice.InvoicePosted
 
 TOPICS = frozenset(name for name, entry in REGISTRY.items() if entry.type in invoice.EVENTS)
 
@@ -76,7 +76,7 @@ def _size(recorded: Recorded) -> int:
 
 
 def _estimates(recorded: Recorded) -> int:
-    """The answers of several engines are taken together."""
+    """The answers of several engines are taken together, and with the posting that they are for."""
     return 1 + int(recorded.event.following)
 
 
@@ -85,6 +85,7 @@ OPENINGS = {
     "InvoiceRevised": _size,
     "TaxEstimated": _estimates,
     "TaxSkipped": _estimates,
+    "TaxPosted": _estimates,
 }
 
 Histories = Sequence[Sequence[Recorded]]

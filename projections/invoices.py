@@ -301,7 +301,7 @@ async def project(connection: Connection, table: str, batch: Sequence[Recorded])
     summaries, addresses = await _stored(connection, table, continued(histories))
     folded = fold(histories, summaries)
     lines = {each.summary.id: each.state.lines for each in folded if each.rewritten}
-    lines |= await _estimated_late(connection, table, folded)
+    lines |= await _taxed_late(connection, table, folded)
     if summaries:
         await connection.execute(REMOVE.format(table=table).encode(), (list(summaries),))
         old = [invoice_id for invoice_id in lines if invoice_id in summaries]
@@ -311,7 +311,7 @@ async def project(connection: Connection, table: str, batch: Sequence[Recorded])
     await CHUNKS.write(connection, f"{table}_lines", chunks)
 
 
-async def _estimated_late(
+async def _taxed_late(
     connection: Connection, table: str, folded: Sequence[Folded]
 ) -> dict[UUID, list[invoice.Line]]:
     """Lines that were written before, with the tax that has been worked out since."""
@@ -324,18 +324,23 @@ async def _estimated_late(
                 lines[invoice_id] += _lines(body)
     for invoice_id, events in late.items():
         for event in events:
-            _estimate(lines[invoice_id], event)
+            _tax(lines[invoice_id], event)
     return lines
 
 
-def _estimate(lines: Sequence[invoice.Line], event: Late) -> None:
+def _tax(lines: Sequence[invoice.Line], event: Late) -> None:
     match event:
-        case invoice.TaxEstimated():
+        case invoice.TaxEstimated() | invoice.TaxPosted():
+            estimated = isinstance(event, invoice.TaxEstimated)
+            status = invoice.TaxStatus.ESTIMATED if estimated else invoice.TaxStatus.POSTED
             for line in event.lines:
-                invoice.estimate_line(lines[line.number - 1], line, event)
+                invoice.tax_line(lines[line.number - 1], line, event, status)
         case invoice.TaxSkipped():
             for number in event.lines:
                 lines[number - 1].tax_status = invoice.TaxStatus.ESTIMATED
+        case invoice.InvoicePosted():
+            for each in lines:
+                each.tax_status = invoice.TaxStatus.POSTED
         case _:
             assert_never(event)
 

@@ -19,7 +19,9 @@ from domain.invoice import Rules
 from domain.numbering import Number
 from domain.reference import ReferenceData
 from domain.refusal import Refused
-from store.log import Appended, History, Meta, Recorded, Stored, Write
+from store.log import Append, Appended, History, Meta, Recorded, Series, Stored, Write
+
+from .numbering import Numbering
 
 S = TypeVar("S")
 Decide = Callable[[S | None, Rules], Decided[Any]]
@@ -88,6 +90,8 @@ class Attempt(Generic[S]):
     looked: bool = False  # all that it rests on was read for it
     decision: Decided[Any] | None = None  # to be appended
     writes: Sequence[Write] = ()
+    series: Series | None = None  # that the rest of the writes waits for
+    numbering: Numbering | None = None
     end: Outcome[S] | Exception | None = None
 
     def __post_init__(self) -> None:
@@ -109,6 +113,8 @@ class Attempt(Generic[S]):
         """Has read again what has moved on; and what was presumed to be new may not be."""
         self.stale = identity.REFERENCE_HEAD in streams
         self.wanted = {*streams} - {identity.REFERENCE_HEAD}
+        if self.numbering is not None:
+            self.wanted |= self.numbering.lost(streams)
         if self.stream not in self.histories:
             self.wanted.add(self.stream)
 
@@ -121,7 +127,7 @@ class Attempt(Generic[S]):
 
     def try_(self, reference: ReferenceData, now: datetime) -> None:
         """Decides; then it has writes, or wants more to be read, or has come to its end."""
-        self.writes = ()
+        self.writes, self.series = (), None
         try:
             self._try(reference, now)
         except NotRead as missing:
@@ -152,10 +158,17 @@ class Attempt(Generic[S]):
     def written(self, position: int, recorded: datetime) -> None:
         """All of it was appended, the last event at this position."""
         assert self.decision is not None
-        state = self.fold(self.decision.events, self._state())
+        numbered = self.series is not None and self.numbering is not None
+        number = self.numbering.number if numbered and self.numbering else ""
+        events = self.decision.numbered(number) if number else self.decision.events
+        state = self.fold(events, self._state())
         assert state is not None
         history = self.histories.get(self.stream) or History(self.stream, ())
         self.end = Outcome(state, history, recorded, position)
+
+    @property
+    def append(self) -> Append:
+        return Append(self.writes, self.meta, self.series)
 
     def result(self) -> Outcome[S]:
         """What came of it; raises what it failed of."""
@@ -179,12 +192,21 @@ class Attempt(Generic[S]):
         return {each: self.histories[each] for each in ids}
 
     def _writes(self, decision: Decided[Any], reference: ReferenceData, others: Histories) -> list[Write]:
-        """What it is about comes last: its last event's position is the append's, now and in every replay."""
+        """What it is about comes last: its last event's position is the append's, now and in every replay.
+
+        What takes its number from a series is left to the series.
+        """
+        version, events = self._version(self.stream), decision.events
+        if decision.place is not None and not self.dry_run:
+            if self.numbering is None or self.numbering.place != decision.place:
+                self.numbering = Numbering(decision.place, self.stream)
+            self.series = self.numbering.series(decision, version, self.histories)
+            events = events[: decision.place_at]
         return [
             Write(identity.REFERENCE_HEAD, reference.version, ()),
             *self._number_writes(decision, reference),
             *(Write(each.stream, _seen(others, each.stream), each.events) for each in decision.elsewhere),
-            Write(self.stream, self._version(self.stream), decision.events),
+            Write(self.stream, version, events),
         ]
 
     def _version(self, stream: UUID) -> int:

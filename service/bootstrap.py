@@ -62,6 +62,7 @@ from .debit_memos import DebitMemos
 from .estimator import Estimator
 from .invoices import Invoices
 from .policies import EstimatePolicy
+from .poster import Poster
 from .proof import Prover
 from .queries import Queries
 from .read_models import ReadModels
@@ -142,8 +143,13 @@ async def working(config: Config) -> AsyncIterator[Server]:
         snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
         await snapshot.refresh()
         book = Book(log, snapshot, now, Limits(lines_max=config.lines_max))
-        async with estimating(book) as estimator, proving(config) as prover:
-            server = assemble(config, book, estimator, Reader(connections, tidings), connections, prover)
+        async with (
+            estimating(book) as estimator,
+            posting(estimator) as poster,
+            proving(config) as prover,
+        ):
+            reader = Reader(connections, tidings)
+            server = assemble(config, estimator, poster, reader, connections, prover)
             async with doing(snapshot.follow()), serving(server), doing(watch(log, server, connections)):
                 yield server
 
@@ -292,12 +298,23 @@ async def proving(config: Config) -> AsyncIterator[Prover]:
         prover.close()
 
 
+@contextlib.asynccontextmanager
+async def posting(estimator: Estimator) -> AsyncIterator[Poster]:
+    """Posts; what waits for engines at the end is left to another process."""
+    poster = Poster(estimator.book, estimator.engines)
+    try:
+        yield poster
+    finally:
+        await poster.close()
+
+
 def assemble(
-    config: Config, book: Book, estimator: Estimator, reader: Reader, connections: Pool, prover: Prover
+    config: Config, estimator: Estimator, poster: Poster, reader: Reader, connections: Pool, prover: Prover
 ) -> Server:
+    book = estimator.book
     log, snapshot = book.log, book.snapshot
     callers = Callers(local_user(), proven=bool(config.client_ca))
-    invoices = Invoices(book, estimator, callers)
+    invoices = Invoices(book, estimator, poster, callers)
     memos = DebitMemos(book, callers, reader)
     credits_ = CreditMemos(book, callers, reader)
     queries = Queries(reader, snapshot, log.identity, now)

@@ -13,7 +13,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFail
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
-from domain import credit_memo, debit_memo, invoice, numbering, reference
+from domain import credit_memo, debit_memo, invoice, numbering, reference, sequence
 from domain.findings import Finding, Malformed, Rule
 from domain.refusal import Refused
 from projections.generations import NoSuchGeneration, NoSuchProjection
@@ -94,6 +94,7 @@ STATUS: dict[type[BaseException], StatusCode] = {
     StreamNotFound: StatusCode.NOT_FOUND,
     NotYetDrafted: StatusCode.NOT_FOUND,
     numbering.NumberTaken: StatusCode.ALREADY_EXISTS,
+    sequence.PolicyUnknown: StatusCode.NOT_FOUND,
     invoice.VersionMoved: StatusCode.ABORTED,
     reference.StaleBase: StatusCode.ABORTED,
     NoSuchProjection: StatusCode.NOT_FOUND,

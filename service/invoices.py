@@ -18,12 +18,14 @@ from .estimator import Estimator
 from .ingestion import Ingestion, Replies, Window, tax_is_due, write_findings
 from .keys import missing, resolved, there
 from .pages import pages, size
+from .poster import Poster
 from .settling import SettlingServicer
 from .transact import Book, Outcome
 from .wire.content import read_content, read_reference
 from .wire.estimates import read_estimate, write_interactions, write_tax_failure, write_tax_outcome
 from .wire.invoices import check_view
 from .wire.keys import read_key
+from .wire.postings import write_posting_failure, write_posting_outcome
 from .wire.values import known_paths, read_labels, within
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -35,9 +37,10 @@ BATCH_MAX = 1000  # invoices
 class Invoices(SettlingServicer):
     """The methods of `InvoiceService`."""
 
-    def __init__(self, book: Book, estimator: Estimator, callers: Callers) -> None:
+    def __init__(self, book: Book, estimator: Estimator, poster: Poster, callers: Callers) -> None:
         self._book = book
         self._estimator = estimator
+        self._poster = poster
         self._callers = callers
         replies = Replies(book.log.identity)
         self._position = replies.position
@@ -184,6 +187,29 @@ class Invoices(SettlingServicer):
             tax=write_tax_outcome(done),
             tax_failure=write_tax_failure(state),
             invoice=self._invoice(invoice_id, outcome, request.view, dry_run=request.validate_only),
+        )
+
+    async def PostInvoice(
+        self, request: service_pb.PostInvoiceRequest, context: Context
+    ) -> service_pb.PostInvoiceResponse:
+        meta = self._callers.meta(context, request.reason, request.correlation_id)
+        until = deadline(context)
+        findings = Findings()
+        check_view(request.view, findings)
+        if findings:
+            raise Malformed(findings)
+        key = read_key(request.key)
+        invoice_id = await resolved(key, self._book.log, until)
+        try:
+            posting = await self._poster.post(invoice_id, meta, until)
+        except invoice.NotFound:
+            raise invoice.NotFound(key=key) from None
+        return service_pb.PostInvoiceResponse(
+            position=self._position(posting.outcome.position),
+            replayed=posting.replayed,
+            posting=write_posting_outcome(posting.outcome.state, posting.given_up),
+            failure=write_posting_failure(posting.outcome.state, posting.given_up),
+            invoice=self._invoice(invoice_id, posting.outcome, request.view),
         )
 
     async def ListTaxInteractions(

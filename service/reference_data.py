@@ -9,9 +9,9 @@ import grpc
 
 from daybook.v1 import reference_data_service_pb2 as pb
 from daybook.v1 import reference_data_service_pb2_grpc as service_grpc
-from domain import identity, reference
-from domain.findings import Findings
-from domain.reference import Plan, ReferenceData
+from domain import identity, reference, sequence
+from domain.findings import Findings, Malformed
+from domain.reference import Apply, Kind, Plan, ReferenceData
 from store.log import Conflict, Log, Write
 
 from . import positions
@@ -47,16 +47,36 @@ class ReferenceDataServicer(service_grpc.ReferenceDataServiceServicer):
             for _ in range(ATTEMPTS_MAX):
                 stands = await self._snapshot.refresh()
                 plan = reference.plan(command, stands, findings.copy())
+                guards = await self._not_begun(command, plan)
                 if request.validate_only or not plan.changes:
                     return self._answer(plan, stands.version, 0)
                 try:
                     appended = await self._log.append(
-                        writes(plan, stands), meta, deadline=deadline(context), caller=meta.who.id
+                        [*guards, *writes(plan, stands)], meta, deadline=deadline(context), caller=meta.who.id
                     )
                 except Conflict:
                     continue
                 return self._answer(plan, stands.version + 1, appended.position)
         raise Contended(attempts=ATTEMPTS_MAX)
+
+    async def _not_begun(self, command: Apply, plan: Plan) -> list[Write]:
+        """Refuses what would change the numbers of a series that has begun; guards against one beginning."""
+        changed = {
+            identity.sequence(change.id): change.id
+            for change in plan.changes
+            if change.kind is Kind.SEQUENCE_POLICY
+        }
+        if not changed:
+            return []
+        histories = await self._log.read_many(changed)
+        begun = {
+            changed[key]: found for key, each in histories.items() if (found := sequence.begun(each.events))
+        }
+        findings = Findings()
+        sequence.check_frozen(command.entries, plan.changes, begun, findings)
+        if findings:
+            raise Malformed(findings)
+        return [Write(stream, histories[stream].version, ()) for stream in changed]
 
     def _answer(self, plan: Plan, version: int, position: int) -> pb.ApplyReferenceDataResponse:
         return pb.ApplyReferenceDataResponse(

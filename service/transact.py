@@ -14,7 +14,7 @@ from domain import billing, credit_memo, crediting, debit_memo, invoice
 from domain.findings import Malformed
 from domain.invoice import Rules
 from domain.refusal import Refused
-from store.log import Append, Appended, Conflict, History, Log, Meta, Write
+from store.log import Appended, Conflict, History, Log, Meta, Write
 
 from .attempt import Attempt, Concerned, Decide, Histories, Outcome, followed, only, placed
 from .errors import Contended, NoReferenceData
@@ -236,8 +236,12 @@ class Book:
         try:
             if len(attempts) == 1:
                 [attempt] = attempts
-                return [await self.log.append(attempt.writes, attempt.meta, deadline=deadline, caller=caller)]
-            appends = [Append(attempt.writes, attempt.meta) for attempt in attempts]
+                append = attempt.append
+                appended = await self.log.append(
+                    append.writes, append.meta, deadline=deadline, caller=caller, series=append.series
+                )
+                return [appended]
+            appends = [attempt.append for attempt in attempts]
             return await self.log.append_each(appends, deadline=deadline, caller=caller)
         except Exception as error:
             return [error] * len(attempts)

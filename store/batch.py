@@ -105,7 +105,10 @@ def prepare(codec: Codec, writes: Sequence[Write]) -> Sequence[Prepared]:
 
 @dataclass(slots=True)
 class Settlement:
-    """What becomes of a batch: rows, refusals, what waits for the next; `missing` heads are to be read."""
+    """What becomes of a batch: rows, refusals, what waits for the next.
+
+    It holds only if the streams in `missing`, whose heads were not at hand, have indeed not begun.
+    """
 
     accepted: list[tuple[Request, list[Row]]] = field(default_factory=list)
     refused: list[tuple[Request, Exception]] = field(default_factory=list)
@@ -128,11 +131,9 @@ def settle(
     settlement = Settlement()
     stamp = recorded.isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
     for request in requests:
-        placing = _Placing(request, heads, tips, stamp)
+        placing = _Placing(request, heads, tips, stamp, settlement.missing)
         try:
             placing.place(prepare)
-        except _Missing as missing:
-            settlement.missing.add(missing.stream)
         except _Taken:
             settlement.deferred.append(request)
         except Exception as error:
@@ -143,11 +144,6 @@ def settle(
     return settlement
 
 
-class _Missing(Exception):
-    def __init__(self, stream: UUID) -> None:
-        self.stream = stream
-
-
 class _Taken(Exception):
     pass
 
@@ -156,7 +152,12 @@ class _Placing:
     """One request, set on top of what the batch holds so far."""
 
     def __init__(
-        self, request: Request, heads: Mapping[UUID, Head], before: Mapping[UUID, Row], stamp: bytes
+        self,
+        request: Request,
+        heads: Mapping[UUID, Head],
+        before: Mapping[UUID, Row],
+        stamp: bytes,
+        missing: set[UUID],
     ) -> None:
         self.rows: list[Row] = []
         self.tips: dict[UUID, Row] = {}
@@ -164,6 +165,7 @@ class _Placing:
         self._heads = heads
         self._before = before
         self._stamp = stamp
+        self._missing = missing
 
     def place(self, prepare: Prepare) -> None:
         series = self._request.series
@@ -191,7 +193,8 @@ class _Placing:
             return Head(tip.version, chain.digest(tip.stream, tip.version, tip.topic, tip.state))
         head = self._heads.get(stream)
         if head is None:
-            raise _Missing(stream)
+            self._missing.add(stream)
+            return BEGINNING
         return head
 
     def _of_the_batch(self, stream: UUID) -> Row | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from domain import credit_memo, debit_memo, invoice, numbering, reference
+from domain import credit_memo, debit_memo, invoice, numbering, reference, sequence
 
 from .codec import Codec, Entry, Envelope
 from .upcasts import UPCASTS
@@ -21,7 +21,13 @@ REGISTRY: dict[str, Entry] = {
     "TaxEstimated": Entry(invoice.TaxEstimated),
     "TaxSkipped": Entry(invoice.TaxSkipped),
     "TaxEstimationFailed": Entry(invoice.TaxEstimationFailed),
-    "InvoicePosted": Entry(invoice.InvoicePosted),
+    "PostingTaxRequested": Entry(invoice.PostingTaxRequested),
+    "TaxPosted": Entry(invoice.TaxPosted),
+    "PostingFailed": Entry(invoice.PostingFailed),
+    "TaxVoidRequested": Entry(invoice.TaxVoidRequested),
+    "TaxVoided": Entry(invoice.TaxVoided),
+    "TaxVoidFailed": Entry(invoice.TaxVoidFailed),
+    "InvoicePosted": Entry(invoice.InvoicePosted, version=2),
     "InvoiceRevised": Entry(invoice.InvoiceRevised),
     "InvoiceUpdated": Entry(invoice.InvoiceUpdated),
     "InvoiceCanceled": Entry(invoice.InvoiceCanceled),
@@ -50,13 +56,16 @@ REGISTRY: dict[str, Entry] = {
     "DebitMemoInvoicePosted": Entry(debit_memo.DebitMemoInvoicePosted),
     "NumberClaimed": Entry(numbering.NumberClaimed),
     "NumberReleased": Entry(numbering.NumberReleased),
+    "SeriesOpened": Entry(sequence.SeriesOpened),
+    "NumberAssigned": Entry(sequence.NumberAssigned),
     "PaymentTermSet": Entry(reference.PaymentTermSet),
     "LegalEntitySet": Entry(reference.LegalEntitySet),
     "AccountingPeriodSet": Entry(reference.AccountingPeriodSet),
     "TaxEngineSet": Entry(reference.TaxEngineSet),
     "TaxTreatmentSet": Entry(reference.TaxTreatmentSet, version=2),
     "TaxRateSet": Entry(reference.TaxRateSet),
-    "SettingsSet": Entry(reference.SettingsSet, version=2),
+    "SequencePolicySet": Entry(reference.SequencePolicySet),
+    "SettingsSet": Entry(reference.SettingsSet, version=3),
     "ReferenceEntryRemoved": Entry(reference.ReferenceEntryRemoved),
     "ReferenceDataApplied": Entry(reference.ReferenceDataApplied),
 }
@@ -68,6 +77,7 @@ REFERENCE_TOPICS = (
     "PaymentTermSet",
     "ReferenceDataApplied",
     "ReferenceEntryRemoved",
+    "SequencePolicySet",
     "SettingsSet",
     "TaxEngineSet",
     "TaxRateSet",

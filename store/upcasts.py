@@ -13,6 +13,8 @@ def as_it_is(data: dict[str, Any]) -> dict[str, Any]:
 
 
 UPCASTS: dict[tuple[str, int], Upcast] = {
+    ("InvoicePosted", 1): as_it_is,  # the series of its number
     ("SettingsSet", 1): as_it_is,  # whether negative lines are converted
+    ("SettingsSet", 2): as_it_is,  # whether posting requires a number
     ("TaxTreatmentSet", 1): as_it_is,  # engine and items of products
 }

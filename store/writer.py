@@ -123,8 +123,10 @@ class Writer:
             settlement = settle(_there(requests), heads, recorded, self._prepare)
             if not settlement.missing:
                 return settlement, recorded
-            heads |= dict.fromkeys(settlement.missing, BEGINNING)
             [rows] = await session.exchange(heads_of(settlement.missing), seconds=TURN_ANSWER_SECONDS_MAX)
+            if not rows:
+                return settlement, recorded
+            heads |= dict.fromkeys(settlement.missing, BEGINNING)
 
     async def _insert(self, session: Session, settlement: Settlement) -> list[int]:
         """Send the rows and commit; from here on no caller can stop it."""

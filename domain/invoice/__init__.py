@@ -33,6 +33,7 @@ from .decide import (
     revise,
     update,
 )
+from .documents import void_documents
 from .estimates import (
     NOTHING_SAID,
     Answered,
@@ -64,22 +65,30 @@ from .events import (
     LineReferenceKind,
     LineTexts,
     Place,
+    PostingFailed,
+    PostingTaxRequested,
     Reference,
     ReferenceKind,
     Source,
     Status,
+    TaxDocument,
     TaxEngineCalled,
     TaxEstimated,
     TaxEstimationFailed,
     TaxEstimationRequested,
     TaxImported,
+    TaxPosted,
     TaxRow,
     TaxSkipped,
     TaxStatus,
     TaxTexts,
+    TaxVoided,
+    TaxVoidFailed,
+    TaxVoidRequested,
 )
 from .ledger import UNTOUCHED, Credit, Ledger, Payment
 from .limits import Limits, Rules
+from .posting import Post, give_up, post
 from .references import is_of_memo
 from .rules import Checked, check
 from .settlement import (
@@ -116,7 +125,7 @@ from .settlement_events import (
     PaymentReversed,
     SettlementEvent,
 )
-from .state import Invoice, Line, LineEstimate, Settlement, Totals, estimate_line, evolve, fold
+from .state import Invoice, Line, LineEstimate, Settlement, Totals, evolve, fold, tax_line
 from .taxes import TAX_ROWS_PER_LINE_MAX
 
 __all__ = [
@@ -184,6 +193,9 @@ __all__ = [
     "PaymentReversed",
     "PeriodClosed",
     "Place",
+    "Post",
+    "PostingFailed",
+    "PostingTaxRequested",
     "RecordPayment",
     "Reference",
     "ReferenceContent",
@@ -200,16 +212,21 @@ __all__ = [
     "SourceContent",
     "Status",
     "TaxContent",
+    "TaxDocument",
     "TaxEngineCalled",
     "TaxEstimated",
     "TaxEstimationFailed",
     "TaxEstimationRequested",
     "TaxImported",
     "TaxOutcome",
+    "TaxPosted",
     "TaxRow",
     "TaxSkipped",
     "TaxStatus",
     "TaxTexts",
+    "TaxVoidFailed",
+    "TaxVoidRequested",
+    "TaxVoided",
     "Totals",
     "Update",
     "VersionMoved",
@@ -222,12 +239,13 @@ __all__ = [
     "document_code",
     "effective",
     "estimate",
-    "estimate_line",
     "evolve",
     "fingerprint",
     "fold",
+    "give_up",
     "ingest",
     "is_of_memo",
+    "post",
     "record_payment",
     "request_tax",
     "require_currency",
@@ -236,6 +254,8 @@ __all__ = [
     "require_posted",
     "reverse_payment",
     "revise",
+    "tax_line",
     "tax_outcome",
     "update",
+    "void_documents",
 ]

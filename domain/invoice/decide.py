@@ -13,6 +13,7 @@ from ..refusal import Refused
 from ..texts import check_free_text, check_labels, check_text
 from .content import Content, ReferenceContent, fingerprint
 from .differences import told_differences
+from .documents import void_documents
 from .estimates import (
     NOTHING_SAID,
     EngineFailed,
@@ -237,7 +238,8 @@ def revise(
     new = _number(checked.header)
     old = None if invoice.status is Status.CANCELED else _number(invoice.header)
     kept = new == old
-    return Decision((revised, *body), claim=None if kept else new, release=None if kept else old)
+    filed = void_documents(invoice, "the draft was revised")
+    return Decision((*filed, revised, *body), claim=None if kept else new, release=None if kept else old)
 
 
 def _under_its_key(content: Content, invoice: Invoice) -> Content:
@@ -358,4 +360,5 @@ def cancel(command: Cancel, invoice: Invoice | None, invoice_id: object) -> Deci
         return NOTHING
     if invoice.status is not Status.DRAFT:
         raise NotDraft(invoice_id=invoice_id, status=invoice.status.lower(), verb="canceled")
-    return Decision((InvoiceCanceled(),), release=_number(invoice.header))
+    filed = void_documents(invoice, "the draft was canceled")
+    return Decision((*filed, InvoiceCanceled()), release=_number(invoice.header))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeVar
 
 from .. import tax
 from ..money import CURRENCIES, ZERO
@@ -25,6 +26,7 @@ from .events import (
     TaxEngineCalled,
     TaxEstimated,
     TaxEstimationFailed,
+    TaxPosted,
     TaxSkipped,
     TaxStatus,
 )
@@ -84,6 +86,10 @@ class Work:
     reference_position: int
 
     @property
+    def elsewhere(self) -> tuple[Asked, ...]:
+        return tuple(each for each in self.asked if each.engine.type is EngineType.REMOTE)
+
+    @property
     def only_rate_tables(self) -> bool:
         return all(each.engine.type is EngineType.RATE_TABLE for each in self.asked)
 
@@ -104,6 +110,8 @@ def work(
     today: date,
     effective_date: date | None = None,
     purpose: str = "estimate",
+    *,
+    commit: bool = False,
 ) -> Work:
     """What to ask. Raises EngineFailed where a taxable line has no engine that could be asked."""
     header = subject.header
@@ -133,6 +141,7 @@ def work(
             account_id=header.account_id,
             seller_code=engine.seller_code,
             lines=tuple(lines),
+            commit=commit,
         )
         asked.append(Asked(engine, request))
     return Work(tuple(asked), tuple(skipped), header.currency, effective, reference.position)
@@ -214,21 +223,36 @@ def estimated(
     work: Work, answers: Sequence[Answered], lines: Sequence[LineAdded], taxes: Mapping[int, Decimal]
 ) -> list[Event]:
     """The events of an estimation that went well; `taxes` is what lines had until now."""
-    taxes = dict(taxes)
-    made = [_estimated(work, each, taxes) for each in answers]
-    _check_total(work, made, lines, taxes)
+    made = worked_out(TaxEstimated, work, answers, lines, taxes)
     events: list[TaxEstimated | TaxSkipped] = [*made]
     if work.skipped or not events:
         events.append(TaxSkipped(work.skipped))
     return [replace(event, following=len(events) - number) for number, event in enumerate(events, 1)]
 
 
-def _estimated(work: Work, answered: Answered, taxes: dict[int, Decimal]) -> TaxEstimated:
+T = TypeVar("T", TaxEstimated, TaxPosted)
+
+
+def worked_out(
+    kind: type[T],
+    work: Work,
+    answers: Sequence[Answered],
+    lines: Sequence[LineAdded],
+    taxes: Mapping[int, Decimal],
+) -> list[T]:
+    """What the engines said, each in an event; `taxes` is what lines had until now."""
+    taxes = dict(taxes)
+    made = [_worked_out(kind, work, each, taxes) for each in answers]
+    _check_total(work, made, lines, taxes)
+    return made
+
+
+def _worked_out(kind: type[T], work: Work, answered: Answered, taxes: dict[int, Decimal]) -> T:
     """What one engine said; `taxes` is brought up to date."""
     asked = answered.asked
     lines = tuple(sorted(answered.answer.lines, key=lambda line: line.number))
     taxes |= {line.number: sum((row.amount for row in line.rows), ZERO) for line in lines}
-    return TaxEstimated(
+    return kind(
         engine_id=asked.engine.id,
         engine_version=answered.answer.engine_version,
         document_code=asked.request.document_code,
@@ -242,7 +266,10 @@ def _estimated(work: Work, answered: Answered, taxes: dict[int, Decimal]) -> Tax
 
 
 def _check_total(
-    work: Work, made: Sequence[TaxEstimated], lines: Sequence[LineAdded], taxes: Mapping[int, Decimal]
+    work: Work,
+    made: Sequence[TaxEstimated | TaxPosted],
+    lines: Sequence[LineAdded],
+    taxes: Mapping[int, Decimal],
 ) -> None:
     """Whatever is summed up of them later, in whatever order, stays within bounds."""
     charges = sum((abs(line.charge) for line in lines), ZERO)
@@ -340,7 +367,7 @@ def _concluded(
     subject = Subject(state.header, state.addresses, lines)
     to_do = work(subject, invoice_id, reference, today, command.effective_date, command.purpose)
     rates = reference.rate_table if command.rates is None else command.rates
-    elsewhere = _answers(to_do, said)
+    elsewhere = answers_of(to_do, said)
     answers = [*by_rate_tables(to_do.asked, rates), *elsewhere]
     if not state.tax_asked:
         to_do, answers = differing(state, to_do, answers)
@@ -349,8 +376,9 @@ def _concluded(
     return estimated(to_do, answers, lines, {line.added.number: line.tax for line in state.lines})
 
 
-def _answers(to_do: Work, said: Said) -> list[Answered]:
-    elsewhere = tuple(each for each in to_do.asked if each.engine.type is EngineType.REMOTE)
+def answers_of(to_do: Work, said: Said) -> list[Answered]:
+    """What engines elsewhere have said to just this. Raises AskAgain where one has not been asked it."""
+    elsewhere = to_do.elsewhere
     found = [said.answers.get(each.engine.id) for each in elsewhere]
     if any(each is None or each[0] != asked.request for asked, each in zip(elsewhere, found, strict=True)):
         raise AskAgain(elsewhere)

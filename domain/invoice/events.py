@@ -261,6 +261,75 @@ class TaxEstimated:
 
 
 @dataclass(frozen=True, slots=True)
+class TaxDocument:
+    """What an invoice is called at an engine that files it."""
+
+    engine_id: str
+    document_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostingTaxRequested:
+    """Engines elsewhere are about to be asked to file these documents: whether they did is not known yet."""
+
+    documents: tuple[TaxDocument, ...]
+    day: date  # of the transaction, as the engines are told
+    reference_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaxPosted:
+    """What an engine made of its lines for good; it takes the place of the taxes that they had.
+
+    The posting follows in the same append: `following` counts the events of the invoice up to it.
+    """
+
+    engine_id: str
+    engine_version: str
+    document_code: str
+    effective_date: date
+    reference_position: int
+    total_tax: Decimal  # of the invoice, with this
+    following: int
+    lines: tuple[EstimatedLine, ...]
+    rounding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PostingFailed:
+    """The invoice could not be posted, because its tax could not be worked out; it stays a draft."""
+
+    engine_id: str
+    code: str
+    because: str
+    reference_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaxVoidRequested:
+    """These documents are not to count: the invoice will not be posted as it was, or was voided."""
+
+    documents: tuple[TaxDocument, ...]
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaxVoided:
+    """The engines have voided these documents, which are all that were to be voided."""
+
+    documents: tuple[TaxDocument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaxVoidFailed:
+    """An engine has not voided its document yet."""
+
+    engine_id: str
+    code: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaxSkipped:
     """These lines are not taxable: there is nothing to work out, and what was brought stays."""
 
@@ -281,11 +350,16 @@ class TaxEstimationFailed:
 
 @dataclass(frozen=True, slots=True)
 class InvoicePosted:
-    """The invoice is final. An import brings its own number and date."""
+    """The invoice is final. An import brings its own number and date.
+
+    A number out of a series names the sequence policy and the period.
+    """
 
     number: str
     posted_date: date
     imported: bool = False
+    policy_id: str = ""
+    period: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +406,12 @@ Event = (
     | TaxEstimated
     | TaxSkipped
     | TaxEstimationFailed
+    | PostingTaxRequested
+    | TaxPosted
+    | PostingFailed
+    | TaxVoidRequested
+    | TaxVoided
+    | TaxVoidFailed
     | InvoicePosted
     | InvoiceRevised
     | InvoiceUpdated
@@ -354,6 +434,12 @@ EVENTS: tuple[type, ...] = (
     TaxEstimated,
     TaxSkipped,
     TaxEstimationFailed,
+    PostingTaxRequested,
+    TaxPosted,
+    PostingFailed,
+    TaxVoidRequested,
+    TaxVoided,
+    TaxVoidFailed,
     InvoicePosted,
     InvoiceRevised,
     InvoiceUpdated,

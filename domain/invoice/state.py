@@ -25,16 +25,23 @@ from .events import (
     InvoiceRevised,
     InvoiceUpdated,
     LineAdded,
+    PostingFailed,
+    PostingTaxRequested,
     Status,
+    TaxDocument,
     TaxEngineCalled,
     TaxEstimated,
     TaxEstimationFailed,
     TaxEstimationRequested,
     TaxImported,
+    TaxPosted,
     TaxRow,
     TaxSkipped,
     TaxStatus,
     TaxTexts,
+    TaxVoided,
+    TaxVoidFailed,
+    TaxVoidRequested,
 )
 from .ledger import UNTOUCHED, Ledger
 from .ledger import evolve as settled
@@ -115,6 +122,17 @@ class Line:
 
 
 @dataclass(slots=True)
+class Posting:
+    """How far a posting is, and what of the invoice is filed at engines elsewhere."""
+
+    documents: dict[str, TaxDocument] = field(default_factory=dict)  # by engine: filed, or perhaps filed
+    day: date | None = None  # that the engines were told
+    given_up: int = 0  # times
+    failure: PostingFailed | None = None
+    to_void: tuple[TaxDocument, ...] = ()
+
+
+@dataclass(slots=True)
 class Invoice:
     """The state of an invoice. Owned by its fold, which changes it in place."""
 
@@ -141,6 +159,7 @@ class Invoice:
     tax_failure: TaxEstimationFailed | None = None
     lineless_tax_status: TaxStatus = TaxStatus.PENDING  # where the lines are not at hand
     ledger: Ledger = UNTOUCHED
+    posting: Posting = field(default_factory=Posting)
 
     @property
     def totals(self) -> Totals:
@@ -201,16 +220,12 @@ def evolve(invoice: Invoice | None, event: Event) -> Invoice:
             | TaxEstimationFailed()
         ):
             _take_tax(invoice, event)
-        case InvoicePosted(number=number, posted_date=posted_date):
-            invoice.status = Status.POSTED
-            invoice.number = number
-            invoice.posted_date = posted_date
-        case InvoiceRevised():
-            _revise(invoice, event)
-        case InvoiceUpdated():
-            _update(invoice, event)
-        case InvoiceCanceled():
-            invoice.status = Status.CANCELED
+        case PostingTaxRequested() | PostingFailed() | TaxVoidRequested() | TaxVoided() | TaxVoidFailed():
+            _take_posting(invoice.posting, event)
+        case TaxPosted():
+            _take_worked_out(invoice, event, TaxStatus.POSTED)
+        case InvoicePosted() | InvoiceRevised() | InvoiceUpdated() | InvoiceCanceled():
+            _take_turn(invoice, event)
         case (
             PaymentRecorded()
             | PaymentReversed()
@@ -228,6 +243,23 @@ def evolve(invoice: Invoice | None, event: Event) -> Invoice:
     if invoice.version == invoice.size:
         invoice.first_totals, invoice.first_currency = invoice.totals, invoice.header.currency
     return invoice
+
+
+Turn = InvoicePosted | InvoiceRevised | InvoiceUpdated | InvoiceCanceled
+
+
+def _take_turn(invoice: Invoice, event: Turn) -> None:
+    match event:
+        case InvoicePosted():
+            _post(invoice, event)
+        case InvoiceRevised():
+            _revise(invoice, event)
+        case InvoiceUpdated():
+            _update(invoice, event)
+        case InvoiceCanceled():
+            invoice.status = Status.CANCELED
+        case _:
+            assert_never(event)
 
 
 def drafted(event: InvoiceDrafted) -> Invoice:
@@ -257,7 +289,8 @@ def _take_tax(invoice: Invoice, event: TaxEvent) -> None:
         case TaxImported():
             _take_taxes(invoice, event)
         case TaxEstimated():
-            _take_estimate(invoice, event)
+            _take_worked_out(invoice, event, TaxStatus.ESTIMATED)
+            _finish_estimation(invoice, event.following)
         case TaxSkipped():
             for number in event.lines if invoice.lines else ():
                 invoice.lines[number - 1].tax_status = TaxStatus.ESTIMATED
@@ -280,20 +313,21 @@ def _take_taxes(invoice: Invoice, event: TaxImported) -> None:
     line.rows, line.row_texts, line.tax = event.rows, event.personal, tax
 
 
-def _take_estimate(invoice: Invoice, event: TaxEstimated) -> None:
-    """Lines that are not at hand are left to who has them: `estimate_line`."""
+def _take_worked_out(invoice: Invoice, event: TaxEstimated | TaxPosted, status: TaxStatus) -> None:
+    """Lines that are not at hand are left to who has them: `tax_line`."""
     if invoice.lines:
-        for estimated in event.lines:
-            estimate_line(invoice.lines[estimated.number - 1], estimated, event)
+        for worked_out in event.lines:
+            tax_line(invoice.lines[worked_out.number - 1], worked_out, event, status)
     invoice.tax = event.total_tax
-    _finish_estimation(invoice, event.following)
 
 
-def estimate_line(line: Line, estimated: EstimatedLine, event: TaxEstimated) -> None:
+def tax_line(
+    line: Line, estimated: EstimatedLine, event: TaxEstimated | TaxPosted, status: TaxStatus
+) -> None:
     line.rows = tuple(_row(row, number, estimated, event) for number, row in enumerate(estimated.rows, 1))
     line.row_texts = _NO_TEXTS
     line.tax = sum((row.amount for row in estimated.rows), ZERO)
-    line.tax_status = TaxStatus.ESTIMATED
+    line.tax_status = status
     line.estimate = LineEstimate(
         event.engine_id,
         event.engine_version,
@@ -305,7 +339,7 @@ def estimate_line(line: Line, estimated: EstimatedLine, event: TaxEstimated) -> 
     )
 
 
-def _row(row: EstimatedRow, number: int, line: EstimatedLine, event: TaxEstimated) -> TaxRow:
+def _row(row: EstimatedRow, number: int, line: EstimatedLine, event: TaxEstimated | TaxPosted) -> TaxRow:
     return TaxRow(
         transaction_number=row.transaction_number or f"{event.document_code}:{line.number}:{number}",
         amount=row.amount,
@@ -330,6 +364,42 @@ def _finish_estimation(invoice: Invoice, following: int) -> None:
         invoice.first_tax_asked = False
 
 
+def _post(invoice: Invoice, event: InvoicePosted) -> None:
+    """What is posted is final, its taxes included."""
+    invoice.status = Status.POSTED
+    invoice.number = event.number
+    invoice.posted_date = event.posted_date
+    for line in invoice.lines:
+        line.tax_status = TaxStatus.POSTED
+    invoice.lineless_tax_status = TaxStatus.POSTED
+    invoice.tax_asked = invoice.first_tax_asked = False
+    invoice.tax_failure = invoice.posting.failure = None
+
+
+PostingEvent = PostingTaxRequested | PostingFailed | TaxVoidRequested | TaxVoided | TaxVoidFailed
+
+
+def _take_posting(posting: Posting, event: PostingEvent) -> None:
+    match event:
+        case PostingTaxRequested(documents=documents, day=day):
+            posting.documents |= {each.engine_id: each for each in documents}
+            posting.day, posting.failure = posting.day or day, None
+        case PostingFailed():
+            posting.failure = event
+        case TaxVoidRequested(documents=documents):
+            for each in documents:
+                posting.documents.pop(each.engine_id, None)
+            posting.to_void += documents
+            posting.day, posting.failure = None, None
+            posting.given_up += 1
+        case TaxVoided(documents=documents):
+            posting.to_void = tuple(each for each in posting.to_void if each not in documents)
+        case TaxVoidFailed():
+            pass  # a fact about the engine
+        case _:
+            assert_never(event)
+
+
 def _revise(invoice: Invoice, event: InvoiceRevised) -> None:
     invoice.status = Status.DRAFT
     invoice.fingerprint = event.fingerprint
@@ -342,7 +412,7 @@ def _revise(invoice: Invoice, event: InvoiceRevised) -> None:
     invoice.lines = []
     invoice.tax_asked = event.header.should_calculate_tax
     invoice.first_tax_asked = False
-    invoice.tax_failure = None
+    invoice.tax_failure = invoice.posting.failure = None
     invoice.lineless_tax_status = event.header.tax_status
     _remember(invoice, event.request_id)
 

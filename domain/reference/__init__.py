@@ -10,6 +10,7 @@ from .entries import (
     SETTINGS_ID,
     AccountingPeriod,
     Basis,
+    Comparison,
     EngineType,
     Entry,
     EntryStatus,
@@ -17,6 +18,10 @@ from .entries import (
     LegalEntity,
     PaymentTerm,
     PeriodStatus,
+    Restart,
+    SequenceCondition,
+    SequencePolicy,
+    SequenceTarget,
     Settings,
     TaxEngine,
     TaxRate,
@@ -35,17 +40,21 @@ from .events import (
     PaymentTermSet,
     ReferenceDataApplied,
     ReferenceEntryRemoved,
+    SequencePolicySet,
     SettingsSet,
     TaxEngineSet,
     TaxRateSet,
     TaxTreatmentSet,
     set_event,
 )
+from .pattern import written as written_number
 from .rates import Rated, RateTable, table
+from .sequence_checks import CONDITIONS_MAX
 from .state import At, ReferenceData, fold, zone
 from .tax_checks import ITEMS_MAX, RATES_MAX, check_rates
 
 __all__ = [
+    "CONDITIONS_MAX",
     "ENTRIES_MAX",
     "EVENTS",
     "FIELD_OF",
@@ -58,6 +67,7 @@ __all__ = [
     "At",
     "Basis",
     "Change",
+    "Comparison",
     "EngineType",
     "Entry",
     "EntrySet",
@@ -75,6 +85,11 @@ __all__ = [
     "ReferenceData",
     "ReferenceDataApplied",
     "ReferenceEntryRemoved",
+    "Restart",
+    "SequenceCondition",
+    "SequencePolicy",
+    "SequencePolicySet",
+    "SequenceTarget",
     "Settings",
     "SettingsSet",
     "StaleBase",
@@ -93,5 +108,6 @@ __all__ = [
     "set_event",
     "table",
     "words",
+    "written_number",
     "zone",
 ]

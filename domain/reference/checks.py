@@ -17,6 +17,7 @@ from .entries import (
     Kind,
     LegalEntity,
     PaymentTerm,
+    SequencePolicy,
     Settings,
     TaxEngine,
     TaxRate,
@@ -26,6 +27,7 @@ from .entries import (
     words,
 )
 from .events import EntrySet, ReferenceEntryRemoved
+from .sequence_checks import check_patterns_differ, check_policy
 from .state import At, ReferenceData, fold, zone
 from .tax_checks import check_engine, check_rate, check_treatment
 
@@ -61,6 +63,7 @@ def check(
         _check_entry(entry, path, findings)
         _check_names(entry, path, after, findings)
     _check_overlaps(after, path_of, findings)
+    check_patterns_differ(after.sequence_policies.values(), path_of, findings)
     _check_still_used(after, [each for each in events if isinstance(each, ReferenceEntryRemoved)], findings)
     return findings
 
@@ -92,6 +95,9 @@ def _check_entry(entry: Entry, path: str, findings: Findings) -> None:
         return
     check_required(entry.id, f"{path}.id", findings)
     check_required(entry.name, f"{path}.name", findings)
+    if isinstance(entry, SequencePolicy):
+        check_policy(entry, path, findings)
+        return
     match entry:
         case PaymentTerm(days=days):
             if not 0 <= days <= TERM_DAYS_MAX:
@@ -135,12 +141,10 @@ def _check_names(entry: Entry, path: str, after: ReferenceData, findings: Findin
             for name, kind in DEFAULTS:
                 if value := getattr(entry, name):
                     _check_default(kind, value, f"{path}.{name}", after, findings)
-        case AccountingPeriod(legal_entity_id=""):
+        case AccountingPeriod(legal_entity_id="") | SequencePolicy(legal_entity_id=""):
             findings.add(f"{path}.legal_entity_id", Rule.REQUIRED)
-        case AccountingPeriod(legal_entity_id=owner):
-            if owner not in after.legal_entities:
-                _unknown(Kind.LEGAL_ENTITY, owner, f"{path}.legal_entity_id", after, findings)
-        case TaxRate(legal_entity_id=owner):
+        case AccountingPeriod() | TaxRate() | SequencePolicy():
+            owner = entry.legal_entity_id
             if owner and owner not in after.legal_entities:
                 _unknown(Kind.LEGAL_ENTITY, owner, f"{path}.legal_entity_id", after, findings)
         case TaxEngine():
@@ -215,9 +219,13 @@ def _check_still_used(
             _still_used(kind, value, f"data.{FIELD_OF[kind]}", user_words, findings)
 
 
-def _uses(after: ReferenceData) -> Iterator[tuple[AccountingPeriod | TaxTreatment | TaxRate, Kind, str]]:
+User = AccountingPeriod | TaxTreatment | TaxRate | SequencePolicy
+
+
+def _uses(after: ReferenceData) -> Iterator[tuple[User, Kind, str]]:
     """Who names whom."""
     yield from ((each, Kind.LEGAL_ENTITY, each.legal_entity_id) for each in after.accounting_periods.values())
+    yield from ((each, Kind.LEGAL_ENTITY, each.legal_entity_id) for each in after.sequence_policies.values())
     yield from ((each, Kind.TAX_ENGINE, each.engine_id) for each in after.tax_treatments.values())
     yield from ((each, Kind.LEGAL_ENTITY, each.legal_entity_id) for each in after.tax_rates.values())
 

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     TAX_ENGINE = "tax_engine"
     TAX_TREATMENT = "tax_treatment"
     TAX_RATE = "tax_rate"
+    SEQUENCE_POLICY = "sequence_policy"
     SETTINGS = "settings"
 
 
@@ -136,6 +137,55 @@ class TaxRate:
     end_date: date | None = None
 
 
+class SequenceTarget(StrEnum):
+    """What carries the numbers."""
+
+    INVOICE = "INVOICE"
+    CREDIT_MEMO = "CREDIT_MEMO"
+
+
+class Restart(StrEnum):
+    """When a sequence begins anew; each period is a series of its own."""
+
+    NONE = "NONE"
+    YEARLY = "YEARLY"
+    MONTHLY = "MONTHLY"
+
+
+class Comparison(StrEnum):
+    EQUALS = "EQUALS"
+    NOT_EQUALS = "NOT_EQUALS"
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceCondition:
+    """What must hold of whatever is to be numbered."""
+
+    field: str
+    comparison: Comparison
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class SequencePolicy:
+    """How a legal entity numbers what it posts. What makes the numbers is frozen with the first of them."""
+
+    id: str
+    name: str
+    legal_entity_id: str
+    pattern: str  # of the number, with {SequenceValue} and perhaps {Date:YYYY} and the like
+    target: SequenceTarget = SequenceTarget.INVOICE
+    start: int = 1
+    increment: int = 1
+    width: int = 0  # of the value, filled up with zeros
+    maximum: int | None = None
+    restart: Restart = Restart.NONE
+    conditions: tuple[SequenceCondition, ...] = ()  # all of them must hold
+    start_date: date | None = None
+    end_date: date | None = None
+    status: EntryStatus = EntryStatus.ACTIVE
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     default_payment_term_id: str = ""
@@ -145,9 +195,19 @@ class Settings:
     duplicate_numbers_allowed: bool = False
     closed_periods_allowed: bool = False
     negative_lines_converted: bool = False
+    number_required_at_posting: bool = False
 
 
-Entry = PaymentTerm | LegalEntity | AccountingPeriod | TaxEngine | TaxTreatment | TaxRate | Settings
+Entry = (
+    PaymentTerm
+    | LegalEntity
+    | AccountingPeriod
+    | TaxEngine
+    | TaxTreatment
+    | TaxRate
+    | SequencePolicy
+    | Settings
+)
 
 FIELD_OF = {
     Kind.PAYMENT_TERM: "payment_terms",
@@ -156,6 +216,7 @@ FIELD_OF = {
     Kind.TAX_ENGINE: "tax_engines",
     Kind.TAX_TREATMENT: "tax_treatments",
     Kind.TAX_RATE: "tax_rates",
+    Kind.SEQUENCE_POLICY: "sequence_policies",
 }
 
 
@@ -173,6 +234,8 @@ def kind_of(entry: Entry) -> Kind:
             return Kind.TAX_TREATMENT
         case TaxRate():
             return Kind.TAX_RATE
+        case SequencePolicy():
+            return Kind.SEQUENCE_POLICY
         case Settings():
             return Kind.SETTINGS
 

@@ -10,6 +10,7 @@ from .entries import (
     Kind,
     LegalEntity,
     PaymentTerm,
+    SequencePolicy,
     Settings,
     TaxEngine,
     TaxRate,
@@ -48,6 +49,11 @@ class TaxRateSet:
 
 
 @dataclass(frozen=True, slots=True)
+class SequencePolicySet:
+    entry: SequencePolicy
+
+
+@dataclass(frozen=True, slots=True)
 class SettingsSet:
     entry: Settings
 
@@ -74,6 +80,7 @@ EntrySet = (
     | TaxEngineSet
     | TaxTreatmentSet
     | TaxRateSet
+    | SequencePolicySet
     | SettingsSet
 )
 Event = EntrySet | ReferenceEntryRemoved | ReferenceDataApplied
@@ -84,6 +91,7 @@ EVENTS: tuple[type, ...] = (
     TaxEngineSet,
     TaxTreatmentSet,
     TaxRateSet,
+    SequencePolicySet,
     SettingsSet,
     ReferenceEntryRemoved,
     ReferenceDataApplied,
@@ -104,5 +112,7 @@ def set_event(entry: Entry) -> EntrySet:
             return TaxTreatmentSet(entry)
         case TaxRate():
             return TaxRateSet(entry)
+        case SequencePolicy():
+            return SequencePolicySet(entry)
         case Settings():
             return SettingsSet(entry)

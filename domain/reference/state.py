@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zoneinfo
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
@@ -20,6 +20,7 @@ from .entries import (
     Kind,
     LegalEntity,
     PaymentTerm,
+    SequencePolicy,
     Settings,
     TaxEngine,
     TaxRate,
@@ -30,8 +31,9 @@ from .events import Event, ReferenceDataApplied, ReferenceEntryRemoved, Settings
 from .rates import NO_RATES, Rated, RateTable
 
 Entries = Mapping[str, Entry]
-Taxed = TaxTreatment | TaxRate
+Named = PaymentTerm | LegalEntity | AccountingPeriod | TaxEngine | TaxTreatment | TaxRate | SequencePolicy
 Periods = dict[str, list[AccountingPeriod]]
+Policies = dict[str, list[SequencePolicy]]
 
 _start_date = attrgetter("start_date")
 
@@ -49,16 +51,22 @@ class ReferenceData:
     tax_engines: Mapping[str, TaxEngine] = field(default_factory=dict)
     tax_treatments: Mapping[str, TaxTreatment] = field(default_factory=dict)
     tax_rates: Mapping[str, TaxRate] = field(default_factory=dict)  # in the order of their first recording
+    sequence_policies: Mapping[str, SequencePolicy] = field(default_factory=dict)
     rate_table: RateTable = field(default=NO_RATES, repr=False, compare=False)
     settings: Settings = field(default_factory=Settings)
     settings_known: bool = False
     stream_versions: Mapping[tuple[Kind, str], int] = field(default_factory=dict)
     have: Mapping[Kind, Have] = field(init=False, repr=False, compare=False)
     _periods_of: Periods = field(init=False, repr=False, compare=False)
+    _policies_of: Policies = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "have", {kind: Have(self.of(kind)) for kind in FIELD_OF})
         object.__setattr__(self, "_periods_of", _by_legal_entity(self.accounting_periods.values()))
+        policies: Policies = {}
+        for policy in self.sequence_policies.values():
+            policies.setdefault(policy.legal_entity_id, []).append(policy)
+        object.__setattr__(self, "_policies_of", policies)
 
     def of(self, kind: Kind) -> Entries:
         match kind:
@@ -74,6 +82,8 @@ class ReferenceData:
                 return self.tax_treatments
             case Kind.TAX_RATE:
                 return self.tax_rates
+            case Kind.SEQUENCE_POLICY:
+                return self.sequence_policies
             case Kind.SETTINGS:
                 return {SETTINGS_ID: self.settings} if self.settings_known else {}
 
@@ -87,6 +97,10 @@ class ReferenceData:
         periods = self._periods_of.get(legal_entity_id, [])
         before = bisect_right(periods, day, key=_start_date)
         return periods[before - 1] if before and day <= periods[before - 1].end_date else None
+
+    def policies_of(self, legal_entity_id: str) -> Sequence[SequencePolicy]:
+        """The sequence policies of the legal entity."""
+        return self._policies_of.get(legal_entity_id, ())
 
 
 def _by_legal_entity(periods: Iterable[AccountingPeriod]) -> Periods:
@@ -144,7 +158,7 @@ class _Folding:
             case _:
                 self._set(event.entry, at)
 
-    def _set(self, entry: PaymentTerm | LegalEntity | AccountingPeriod | TaxEngine | Taxed, at: At) -> None:
+    def _set(self, entry: Named, at: At) -> None:
         kind = kind_of(entry)
         self._of(kind)[entry.id] = entry
         self._versions[kind, entry.id] = at.version

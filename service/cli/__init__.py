@@ -46,6 +46,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "order": invoice_verbs.order,
     "show": invoice_verbs.show,
     "list": invoice_verbs.list_,
+    "post": invoice_verbs.post,
     "cancel": invoice_verbs.cancel,
     "void": settlement_verbs.void,
     "write-off": settlement_verbs.write_off,

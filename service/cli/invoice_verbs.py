@@ -131,6 +131,16 @@ def list_(
     run(service, shape, conditions, None if all_ else limit, min_position)
 
 
+def post(service: Service, author: Author, shape: Shape, named: Named) -> None:
+    """Make a draft final: its taxes for good, and its number. Posting a posted invoice changes nothing.
+
+    Exit status 1 where a tax engine failed: the invoice is still a draft, and tried again in the background.
+    """
+    from .posting import post as run
+
+    raise typer.Exit(run(service, author, shape, named))
+
+
 def cancel(service: Service, author: Author, shape: Shape, named: Named) -> None:
     """Give a draft up. Canceling a canceled invoice changes nothing."""
     from .changing import cancel as run

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from daybook.v1 import audit_service_pb2 as audit_pb
 from daybook.v1 import event_pb2 as pb
-from domain import credit_memo, debit_memo, identity, invoice, numbering, reference
+from domain import credit_memo, debit_memo, identity, invoice, numbering, reference, sequence
 from domain.findings import Findings, Malformed, Rule
 from domain.texts import check_text
 from store.log import Event, Recorded
@@ -16,6 +16,7 @@ from .invoice_events import INVOICE_EVENTS, NUMBER_EVENTS
 from .invoices import Positioned
 from .publishing import Published, detail_field
 from .reference_events import REFERENCE_EVENTS
+from .sequence_events import SEQUENCE_EVENTS
 from .settlement_events import CREDIT_MEMO_EVENTS, SETTLEMENT_EVENTS
 from .values import read_uuid, write_date, write_instant
 
@@ -27,6 +28,7 @@ PUBLISHED: dict[type, Published] = {
     **DEBIT_MEMO_EVENTS,
     **CREDIT_MEMO_EVENTS,
     **NUMBER_EVENTS,
+    **SEQUENCE_EVENTS,
     **REFERENCE_EVENTS,
 }
 
@@ -35,11 +37,14 @@ _KIND_OF: dict[type, pb.StreamKind.ValueType] = {
     **dict.fromkeys(debit_memo.EVENTS, pb.STREAM_KIND_DEBIT_MEMO),
     **dict.fromkeys(credit_memo.EVENTS, pb.STREAM_KIND_CREDIT_MEMO),
     **dict.fromkeys(numbering.EVENTS, pb.STREAM_KIND_NUMBER),
+    sequence.NumberAssigned: pb.STREAM_KIND_SERIES,
+    sequence.SeriesOpened: pb.STREAM_KIND_SEQUENCE,
     reference.ReferenceDataApplied: pb.STREAM_KIND_REFERENCE_DATA,
 }
 _STREAMS = {
     pb.STREAM_KIND_INVOICE: identity.invoice,
     pb.STREAM_KIND_DEBIT_MEMO: identity.debit_memo,
+    pb.STREAM_KIND_SEQUENCE: identity.sequence,
 }
 _BY_UUID = (pb.STREAM_KIND_UNSPECIFIED, pb.STREAM_KIND_CREDIT_MEMO)
 _REFERENCE_KINDS = {pb.StreamKind.Value(f"STREAM_KIND_{kind.name}"): kind for kind in reference.Kind}
@@ -112,6 +117,9 @@ def _stream(message: audit_pb.StreamKey, path: str, findings: Findings) -> UUID 
         if not message.legal_entity_id:
             findings.add(f"{path}.legal_entity_id", Rule.REQUIRED)
         return identity.number(message.legal_entity_id, message.id)
+    if kind == pb.STREAM_KIND_SERIES:
+        check_text(message.period, f"{path}.period", findings)
+        return identity.series(message.id, message.period)
     if kind in _BY_UUID:
         return read_uuid(message.id, f"{path}.id", findings) if not findings else None
     if kind in _REFERENCE_KINDS:

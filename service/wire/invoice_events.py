@@ -123,6 +123,17 @@ def listed(numbers: Sequence[int]) -> str:
     return f"{shown_}, …" if len(numbers) > 10 else shown_  # noqa: PLR2004
 
 
+def _posted_tax(event: invoice.TaxPosted) -> str:
+    return (
+        f"Tax of {lines(len(event.lines))} worked out for good by {event.engine_id or 'an engine'}, by the"
+        f" rules of {event.effective_date}: the invoice's tax is {plain(event.total_tax)}"
+    )
+
+
+def _documents(documents: Sequence[invoice.TaxDocument]) -> str:
+    return ", ".join(f"{each.document_code} at {each.engine_id}" for each in documents)
+
+
 def _called(event: invoice.TaxEngineCalled) -> str:
     return f"Tax engine {event.engine_id} was asked (attempt {event.attempt}): {event.result.lower()}"
 
@@ -166,6 +177,19 @@ INVOICE_EVENTS: dict[type, Published] = {
     invoice.TaxEstimationFailed: Published(
         lambda e: f"Tax could not be worked out ({e.code}): {e.because}; nothing changed",
         business_date=lambda e: e.effective_date,
+    ),
+    invoice.PostingTaxRequested: Published(
+        lambda e: f"To be posted: engines are asked to file {_documents(e.documents)}",
+        business_date=lambda e: e.day,
+    ),
+    invoice.TaxPosted: Published(_posted_tax, business_date=lambda e: e.effective_date),
+    invoice.PostingFailed: Published(lambda e: f"Could not be posted ({e.code}): {e.because}; still a draft"),
+    invoice.TaxVoidRequested: Published(
+        lambda e: f"Tax documents are to be voided, as {e.because}: {_documents(e.documents)}"
+    ),
+    invoice.TaxVoided: Published(lambda e: f"Tax documents were voided: {_documents(e.documents)}"),
+    invoice.TaxVoidFailed: Published(
+        lambda e: f"Tax engine {e.engine_id} has not voided its document ({e.code}): {e.because}"
     ),
     invoice.InvoicePosted: Published(_posted, business_date=lambda e: e.posted_date),
     invoice.InvoiceRevised: Published(

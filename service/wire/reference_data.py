@@ -11,6 +11,7 @@ from domain import reference, terms
 from domain.findings import Findings, Rule
 
 from .entry_status import read_entry_status, write_entry_status
+from .sequences import read_policy, write_policy
 from .tax_reference import read_engine, read_rate, read_treatment, write_engine, write_rate, write_treatment
 from .values import EnumTable, read_date, write_date
 
@@ -37,6 +38,10 @@ def read_apply(message: pb.ApplyReferenceDataRequest, findings: Findings) -> ref
             for n, each in enumerate(data.tax_treatments)
         ),
         *(read_rate(each, f"data.tax_rates[{n}]", findings) for n, each in enumerate(data.tax_rates)),
+        *(
+            read_policy(each, f"data.sequence_policies[{n}]", findings)
+            for n, each in enumerate(data.sequence_policies)
+        ),
     ]
     return reference.Apply(
         entries=tuple(entries),
@@ -111,6 +116,9 @@ def write_reference_data(data: reference.ReferenceData) -> pb.ReferenceData:
         tax_engines=(write_engine(data.tax_engines[each]) for each in sorted(data.tax_engines)),
         tax_treatments=(write_treatment(data.tax_treatments[each]) for each in sorted(data.tax_treatments)),
         tax_rates=(write_rate(each) for each in data.rate_table.by_age()),
+        sequence_policies=(
+            write_policy(data.sequence_policies[each]) for each in sorted(data.sequence_policies)
+        ),
     )
     if data.settings_known:
         message.settings.CopyFrom(write_settings(data.settings))
@@ -157,6 +165,7 @@ def write_settings(settings: reference.Settings) -> pb.Settings:
         duplicate_numbers_allowed=settings.duplicate_numbers_allowed,
         closed_periods_allowed=settings.closed_periods_allowed,
         negative_lines_converted=settings.negative_lines_converted,
+        number_required_at_posting=settings.number_required_at_posting,
     )
 
 

@@ -13,6 +13,7 @@ from domain.money import plain
 from .invoices import Positioned
 from .publishing import Published, Write
 from .reference_data import write_entity, write_period, write_settings, write_term
+from .sequences import write_policy
 from .tax_reference import write_engine, write_rate, write_treatment
 
 
@@ -59,6 +60,14 @@ def _rate(event: reference.TaxRateSet) -> str:
     return f"Tax rate {rate.id} “{rate.name}” set: {much} on {rate.tax_code} in {where}{since}{until}"
 
 
+def _policy(event: reference.SequencePolicySet) -> str:
+    policy = event.entry
+    return (
+        f"Sequence policy {policy.id} “{policy.name}” of {policy.legal_entity_id} set: numbers like"
+        f" {policy.pattern} from {policy.start}, {_usable(policy)}"
+    )
+
+
 def _settings(event: reference.SettingsSet) -> str:
     settings = event.entry
     defaults = {
@@ -71,6 +80,7 @@ def _settings(event: reference.SettingsSet) -> str:
         "imports need a number" if settings.number_required_on_posted_import else "imports need no number",
         *(["duplicate numbers allowed"] if settings.duplicate_numbers_allowed else []),
         *(["closed periods allowed"] if settings.closed_periods_allowed else []),
+        *(["posting needs a number"] if settings.number_required_at_posting else []),
     ]
     return f"Settings set: by default {said or 'nothing'}; {', '.join(allowed)}"
 
@@ -93,6 +103,7 @@ REFERENCE_EVENTS: dict[type, Published] = {
     ),
     reference.TaxTreatmentSet: Published(_treatment, _entry(write_treatment)),
     reference.TaxRateSet: Published(_rate, _entry(write_rate)),
+    reference.SequencePolicySet: Published(_policy, _entry(write_policy)),
     reference.SettingsSet: Published(_settings, _entry(write_settings)),
     reference.ReferenceEntryRemoved: Published(lambda e: f"The {reference.words(e.kind)} {e.id} was removed"),
     reference.ReferenceDataApplied: Published(_applied),

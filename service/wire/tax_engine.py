@@ -25,7 +25,8 @@ def written(request: tax.Request) -> bytes:
     kind = TRANSACTION_TYPES.wire[request.transaction_type]
     return pb.CalculateTaxRequest(
         document_code=request.document_code,
-        tax_type=pb.TAX_TYPE_ESTIMATED,
+        tax_type=pb.TAX_TYPE_ACTUAL if request.commit else pb.TAX_TYPE_ESTIMATED,
+        commit=request.commit,
         transaction_type=cast(pb.TransactionType.ValueType, kind),
         transaction_date=write_date(request.transaction_date),
         effective_date=write_date(request.effective_date),

@@ -16,7 +16,7 @@ from domain.refusal import Refused
 
 from .examples import KEY, RULES
 
-Command = invoice.Ingest | invoice.Revise | invoice.Update | invoice.Cancel
+Command = invoice.Ingest | invoice.Revise | invoice.Update | invoice.Cancel | invoice.Post
 
 INVOICE_ID = identity.invoice(KEY)
 
@@ -119,6 +119,8 @@ def decide(
             return invoice.update(command, state, INVOICE_ID, findings)
         case invoice.Cancel():
             return invoice.cancel(command, state, INVOICE_ID)
+        case invoice.Post():
+            return invoice.post(command, state, INVOICE_ID, rules)
         case _:
             assert_never(command)
 

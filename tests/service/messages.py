@@ -187,3 +187,28 @@ def update(
 
 def _key(key: str | service_pb.InvoiceKey) -> service_pb.InvoiceKey:
     return by_key(key) if isinstance(key, str) else key
+
+
+def post(key: str | service_pb.InvoiceKey, **said: Any) -> service_pb.PostInvoiceRequest:
+    return service_pb.PostInvoiceRequest(key=_key(key), **said)
+
+
+def a_policy(policy_id: str = "invoices", **changes: Any) -> reference_pb.SequencePolicy:
+    said: dict[str, Any] = {
+        "name": "Invoices",
+        "legal_entity_id": "de",
+        "pattern": "INV-{SequenceValue}",
+        "width": 4,
+    }
+    return reference_pb.SequencePolicy(id=policy_id, **(said | changes))
+
+
+def postable(*policies: reference_pb.SequencePolicy) -> reference_pb.ReferenceData:
+    """Reference data with which drafts can be posted: a rate of 19 %, and sequence policies."""
+    data = reference_data()
+    data.tax_engines.add(id="rates", name="Rates", type=reference_pb.TAX_ENGINE_TYPE_RATE_TABLE)
+    for treatment in data.tax_treatments:
+        treatment.engine_id = "rates" if treatment.taxable else ""
+    data.tax_rates.add(id="s", name="VAT", tax_code="S", country="DE", percentage=number(19))
+    data.sequence_policies.extend(policies)
+    return data

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from domain import credit_memo, debit_memo, invoice, numbering, reference, tax
+from domain import credit_memo, debit_memo, invoice, numbering, reference, sequence, tax
 from domain.terms import TermType
 from store.log import Event
 
@@ -59,6 +59,23 @@ CREDIT = invoice.CreditApplied(
     invoice.CreditOrigin.CONVERSION,
     UUID(int=5),
     "r-3",
+)
+DOCUMENT = invoice.TaxDocument("far", "d-1")
+POLICY = reference.SequencePolicy(
+    "invoices",
+    "Invoices",
+    "DE",
+    "R-{Date:YYYY}-{SequenceValue}",
+    reference.SequenceTarget.CREDIT_MEMO,
+    100,
+    2,
+    5,
+    99_998,
+    reference.Restart.YEARLY,
+    (reference.SequenceCondition("currency_code", reference.Comparison.NOT_EQUALS, "USD"),),
+    date(2026, 1, 1),
+    date(2027, 12, 31),
+    reference.EntryStatus.INACTIVE,
 )
 
 EXAMPLES: dict[tuple[str, int], Event] = {
@@ -166,6 +183,41 @@ EXAMPLES: dict[tuple[str, int], Event] = {
     ("TaxSkipped", 1): invoice.TaxSkipped((3, 4), 2),
     ("TaxEstimationFailed", 1): invoice.TaxEstimationFailed(
         "far", "TIMEOUT", "no answer in 2500 ms", date(2026, 4, 1), 12
+    ),
+    ("PostingTaxRequested", 1): invoice.PostingTaxRequested((DOCUMENT,), date(2026, 4, 3), 12),
+    ("TaxPosted", 1): invoice.TaxPosted(
+        engine_id="rates",
+        engine_version="rate-table/1",
+        document_code="d-1",
+        effective_date=date(2026, 4, 1),
+        reference_position=12,
+        total_tax=Decimal("19.00"),
+        following=1,
+        lines=(
+            tax.EstimatedLine(
+                1,
+                "S",
+                (
+                    tax.EstimatedRow(
+                        Decimal("19.00"),
+                        Decimal(19),
+                        "VAT",
+                        Decimal("100.00"),
+                        tax.RowBasis.GROSS,
+                        "de-19",
+                        3,
+                    ),
+                ),
+            ),
+        ),
+        rounding="HALF_AWAY_FROM_ZERO",
+    ),
+    ("PostingFailed", 1): invoice.PostingFailed("far", "TIMEOUT", "no answer within 5000 ms", 12),
+    ("TaxVoidRequested", 1): invoice.TaxVoidRequested((DOCUMENT,), "the draft was canceled"),
+    ("TaxVoided", 1): invoice.TaxVoided((DOCUMENT,)),
+    ("TaxVoidFailed", 1): invoice.TaxVoidFailed("far", "UNREACHABLE", "tax.example.com:443 is out of reach"),
+    ("InvoicePosted", 2): invoice.InvoicePosted(
+        "R-2026-00100", date(2026, 4, 3), imported=True, policy_id="invoices", period="2026"
     ),
     ("InvoicePosted", 1): invoice.InvoicePosted("R-100", date(2026, 4, 3), imported=True),
     ("InvoiceRevised", 1): invoice.InvoiceRevised(
@@ -343,6 +395,14 @@ EXAMPLES: dict[tuple[str, int], Event] = {
             date(2026, 1, 1),
             date(2026, 12, 31),
         )
+    ),
+    ("SequencePolicySet", 1): reference.SequencePolicySet(POLICY),
+    ("SeriesOpened", 1): sequence.SeriesOpened("2026", POLICY),
+    ("NumberAssigned", 1): sequence.NumberAssigned(
+        "invoices", "2026", "R-2026-00100", UUID(int=5), date(2026, 4, 3), brought=True
+    ),
+    ("SettingsSet", 3): reference.SettingsSet(
+        reference.Settings("net-30", "DE", "standard", False, True, True, True, True)
     ),
     ("SettingsSet", 1): reference.SettingsSet(
         reference.Settings("net-30", "DE", "standard", False, True, True)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from domain import credit_memo, debit_memo, invoice, numbering, reference
+from domain import credit_memo, debit_memo, invoice, numbering, reference, sequence
 from store import chain, schema
 from store.codec import Codec, accompanying
 from store.log import Event, Meta, Recorded, Stored, Who
@@ -64,6 +64,7 @@ def test_every_event_of_the_domain_is_in_the_registry() -> None:
         *debit_memo.EVENTS,
         *reference.EVENTS,
         *numbering.EVENTS,
+        *sequence.EVENTS,
     }
     assert {entry.type for entry in schema.REGISTRY.values()} == events
 

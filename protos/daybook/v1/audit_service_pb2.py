@@ -31,7 +31,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64\x61ybook/v1/audit_service.proto\x12\ndaybook.v1\x1a\x16\x64\x61ybook/v1/event.proto\x1a\x18\x64\x61ybook/v1/invoice.proto\x1a&daybook/v1/invoice_query_service.proto\x1a daybook/v1/invoice_service.proto\x1a\x16\x64\x61ybook/v1/proof.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"V\n\tStreamKey\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.daybook.v1.StreamKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x03 \x01(\t\"|\n\x18ListInvoiceEventsRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\t\"W\n\x19ListInvoiceEventsResponse\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.daybook.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"t\n\x11ListEventsRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.daybook.v1.StreamKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\t\"P\n\x12ListEventsResponse\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.daybook.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"j\n\x0cHistoryPoint\x12\x11\n\x07version\x18\x01 \x01(\x03H\x00\x12*\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x12\n\x08position\x18\x03 \x01(\tH\x00\x42\x07\n\x05point\"\xf8\x01\n\x15GetInvoiceAsOfRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\'\n\x05point\x18\x02 \x01(\x0b\x32\x18.daybook.v1.HistoryPoint\x12%\n\x04view\x18\x03 \x01(\x0e\x32\x17.daybook.v1.InvoiceView\x12-\n\tread_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\x12\x14\n\x0cmin_position\x18\x07 \x01(\t\"\xa6\x01\n\x16GetInvoiceAsOfResponse\x12$\n\x07invoice\x18\x01 \x01(\x0b\x32\x13.daybook.v1.Invoice\x12\'\n\x0cnewest_event\x18\x02 \x01(\x0b\x32\x11.daybook.v1.Event\x12$\n\x07lineage\x18\x03 \x01(\x0b\x32\x13.daybook.v1.Lineage\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\x90\x01\n\x11InvoiceDifference\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x13\n\x0bpath_before\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.daybook.v1.DifferenceKind\x12\x0e\n\x06\x62\x65\x66ore\x18\x04 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\x03\"\xc7\x01\n\x15\x43ompareInvoiceRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12&\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x18.daybook.v1.HistoryPoint\x12$\n\x02to\x18\x03 \x01(\x0b\x32\x18.daybook.v1.HistoryPoint\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x14\n\x0cmin_position\x18\x06 \x01(\t\"\xb2\x01\n\x16\x43ompareInvoiceResponse\x12\x32\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32\x1d.daybook.v1.InvoiceDifference\x12!\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x11.daybook.v1.Event\x12\x14\n\x0c\x66rom_version\x18\x03 \x01(\x03\x12\x12\n\nto_version\x18\x04 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\"D\n\x0b\x45ventFilter\x12\r\n\x05types\x18\x01 \x03(\t\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x02 \x03(\t\x12\x11\n\torder_ids\x18\x03 \x03(\t\"b\n\x16SubscribeEventsRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\t\x12\'\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x17.daybook.v1.EventFilter\x12\x10\n\x08\x66rom_now\x18\x03 \x01(\x08\"\x89\x01\n\x17SubscribeEventsResponse\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.daybook.v1.Event\x12\"\n\x07\x65\x61rlier\x18\x02 \x03(\x0b\x32\x11.daybook.v1.Event\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12\x11\n\tcaught_up\x18\x04 \x01(\x08*\x86\x01\n\x0e\x44ifferenceKind\x12\x1f\n\x1b\x44IFFERENCE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44IFFERENCE_KIND_CHANGED\x10\x01\x12\x19\n\x15\x44IFFERENCE_KIND_ADDED\x10\x02\x12\x1b\n\x17\x44IFFERENCE_KIND_REMOVED\x10\x03\x32\x8e\x06\n\x0c\x41uditService\x12`\n\x11ListInvoiceEvents\x12$.daybook.v1.ListInvoiceEventsRequest\x1a%.daybook.v1.ListInvoiceEventsResponse\x12K\n\nListEvents\x12\x1d.daybook.v1.ListEventsRequest\x1a\x1e.daybook.v1.ListEventsResponse\x12W\n\x0eGetInvoiceAsOf\x12!.daybook.v1.GetInvoiceAsOfRequest\x1a\".daybook.v1.GetInvoiceAsOfResponse\x12W\n\x0e\x43ompareInvoice\x12!.daybook.v1.CompareInvoiceRequest\x1a\".daybook.v1.CompareInvoiceResponse\x12J\n\tVerifyLog\x12\x1c.daybook.v1.VerifyLogRequest\x1a\x1d.daybook.v1.VerifyLogResponse0\x01\x12H\n\tListSeals\x12\x1c.daybook.v1.ListSealsRequest\x1a\x1d.daybook.v1.ListSealsResponse\x12K\n\nGetReceipt\x12\x1d.daybook.v1.GetReceiptRequest\x1a\x1e.daybook.v1.GetReceiptResponse\x12\\\n\x0f\x45xportAuditPack\x12\".daybook.v1.ExportAuditPackRequest\x1a#.daybook.v1.ExportAuditPackResponse0\x01\x12\\\n\x0fSubscribeEvents\x12\".daybook.v1.SubscribeEventsRequest\x1a#.daybook.v1.SubscribeEventsResponse0\x01\x42G\n\rio.daybook.v1B\x11\x41uditServiceProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64\x61ybook/v1/audit_service.proto\x12\ndaybook.v1\x1a\x16\x64\x61ybook/v1/event.proto\x1a\x18\x64\x61ybook/v1/invoice.proto\x1a&daybook/v1/invoice_query_service.proto\x1a daybook/v1/invoice_service.proto\x1a\x16\x64\x61ybook/v1/proof.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"f\n\tStreamKey\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.daybook.v1.StreamKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x17\n\x0flegal_entity_id\x18\x03 \x01(\t\x12\x0e\n\x06period\x18\x04 \x01(\t\"|\n\x18ListInvoiceEventsRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\t\"W\n\x19ListInvoiceEventsResponse\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.daybook.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"t\n\x11ListEventsRequest\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.daybook.v1.StreamKey\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cmin_position\x18\x04 \x01(\t\"P\n\x12ListEventsResponse\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.daybook.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"j\n\x0cHistoryPoint\x12\x11\n\x07version\x18\x01 \x01(\x03H\x00\x12*\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x12\n\x08position\x18\x03 \x01(\tH\x00\x42\x07\n\x05point\"\xf8\x01\n\x15GetInvoiceAsOfRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\'\n\x05point\x18\x02 \x01(\x0b\x32\x18.daybook.v1.HistoryPoint\x12%\n\x04view\x18\x03 \x01(\x0e\x32\x17.daybook.v1.InvoiceView\x12-\n\tread_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\x12\x14\n\x0cmin_position\x18\x07 \x01(\t\"\xa6\x01\n\x16GetInvoiceAsOfResponse\x12$\n\x07invoice\x18\x01 \x01(\x0b\x32\x13.daybook.v1.Invoice\x12\'\n\x0cnewest_event\x18\x02 \x01(\x0b\x32\x11.daybook.v1.Event\x12$\n\x07lineage\x18\x03 \x01(\x0b\x32\x13.daybook.v1.Lineage\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\x90\x01\n\x11InvoiceDifference\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x13\n\x0bpath_before\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.daybook.v1.DifferenceKind\x12\x0e\n\x06\x62\x65\x66ore\x18\x04 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\x03\"\xc7\x01\n\x15\x43ompareInvoiceRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12&\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x18.daybook.v1.HistoryPoint\x12$\n\x02to\x18\x03 \x01(\x0b\x32\x18.daybook.v1.HistoryPoint\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x14\n\x0cmin_position\x18\x06 \x01(\t\"\xb2\x01\n\x16\x43ompareInvoiceResponse\x12\x32\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32\x1d.daybook.v1.InvoiceDifference\x12!\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x11.daybook.v1.Event\x12\x14\n\x0c\x66rom_version\x18\x03 \x01(\x03\x12\x12\n\nto_version\x18\x04 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x05 \x01(\t\"D\n\x0b\x45ventFilter\x12\r\n\x05types\x18\x01 \x03(\t\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x02 \x03(\t\x12\x11\n\torder_ids\x18\x03 \x03(\t\"b\n\x16SubscribeEventsRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\t\x12\'\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x17.daybook.v1.EventFilter\x12\x10\n\x08\x66rom_now\x18\x03 \x01(\x08\"\x89\x01\n\x17SubscribeEventsResponse\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.daybook.v1.Event\x12\"\n\x07\x65\x61rlier\x18\x02 \x03(\x0b\x32\x11.daybook.v1.Event\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12\x11\n\tcaught_up\x18\x04 \x01(\x08*\x86\x01\n\x0e\x44ifferenceKind\x12\x1f\n\x1b\x44IFFERENCE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44IFFERENCE_KIND_CHANGED\x10\x01\x12\x19\n\x15\x44IFFERENCE_KIND_ADDED\x10\x02\x12\x1b\n\x17\x44IFFERENCE_KIND_REMOVED\x10\x03\x32\x8e\x06\n\x0c\x41uditService\x12`\n\x11ListInvoiceEvents\x12$.daybook.v1.ListInvoiceEventsRequest\x1a%.daybook.v1.ListInvoiceEventsResponse\x12K\n\nListEvents\x12\x1d.daybook.v1.ListEventsRequest\x1a\x1e.daybook.v1.ListEventsResponse\x12W\n\x0eGetInvoiceAsOf\x12!.daybook.v1.GetInvoiceAsOfRequest\x1a\".daybook.v1.GetInvoiceAsOfResponse\x12W\n\x0e\x43ompareInvoice\x12!.daybook.v1.CompareInvoiceRequest\x1a\".daybook.v1.CompareInvoiceResponse\x12J\n\tVerifyLog\x12\x1c.daybook.v1.VerifyLogRequest\x1a\x1d.daybook.v1.VerifyLogResponse0\x01\x12H\n\tListSeals\x12\x1c.daybook.v1.ListSealsRequest\x1a\x1d.daybook.v1.ListSealsResponse\x12K\n\nGetReceipt\x12\x1d.daybook.v1.GetReceiptRequest\x1a\x1e.daybook.v1.GetReceiptResponse\x12\\\n\x0f\x45xportAuditPack\x12\".daybook.v1.ExportAuditPackRequest\x1a#.daybook.v1.ExportAuditPackResponse0\x01\x12\\\n\x0fSubscribeEvents\x12\".daybook.v1.SubscribeEventsRequest\x1a#.daybook.v1.SubscribeEventsResponse0\x01\x42G\n\rio.daybook.v1B\x11\x41uditServiceProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,36 +39,36 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'daybook.v1.audit_service_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rio.daybook.v1B\021AuditServiceProtoP\001Z\024daybook/v1;daybookv1\252\002\nDaybook.V1'
-  _globals['_DIFFERENCEKIND']._serialized_start=2133
-  _globals['_DIFFERENCEKIND']._serialized_end=2267
+  _globals['_DIFFERENCEKIND']._serialized_start=2149
+  _globals['_DIFFERENCEKIND']._serialized_end=2283
   _globals['_STREAMKEY']._serialized_start=261
-  _globals['_STREAMKEY']._serialized_end=347
-  _globals['_LISTINVOICEEVENTSREQUEST']._serialized_start=349
-  _globals['_LISTINVOICEEVENTSREQUEST']._serialized_end=473
-  _globals['_LISTINVOICEEVENTSRESPONSE']._serialized_start=475
-  _globals['_LISTINVOICEEVENTSRESPONSE']._serialized_end=562
-  _globals['_LISTEVENTSREQUEST']._serialized_start=564
-  _globals['_LISTEVENTSREQUEST']._serialized_end=680
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=682
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=762
-  _globals['_HISTORYPOINT']._serialized_start=764
-  _globals['_HISTORYPOINT']._serialized_end=870
-  _globals['_GETINVOICEASOFREQUEST']._serialized_start=873
-  _globals['_GETINVOICEASOFREQUEST']._serialized_end=1121
-  _globals['_GETINVOICEASOFRESPONSE']._serialized_start=1124
-  _globals['_GETINVOICEASOFRESPONSE']._serialized_end=1290
-  _globals['_INVOICEDIFFERENCE']._serialized_start=1293
-  _globals['_INVOICEDIFFERENCE']._serialized_end=1437
-  _globals['_COMPAREINVOICEREQUEST']._serialized_start=1440
-  _globals['_COMPAREINVOICEREQUEST']._serialized_end=1639
-  _globals['_COMPAREINVOICERESPONSE']._serialized_start=1642
-  _globals['_COMPAREINVOICERESPONSE']._serialized_end=1820
-  _globals['_EVENTFILTER']._serialized_start=1822
-  _globals['_EVENTFILTER']._serialized_end=1890
-  _globals['_SUBSCRIBEEVENTSREQUEST']._serialized_start=1892
-  _globals['_SUBSCRIBEEVENTSREQUEST']._serialized_end=1990
-  _globals['_SUBSCRIBEEVENTSRESPONSE']._serialized_start=1993
-  _globals['_SUBSCRIBEEVENTSRESPONSE']._serialized_end=2130
-  _globals['_AUDITSERVICE']._serialized_start=2270
-  _globals['_AUDITSERVICE']._serialized_end=3052
+  _globals['_STREAMKEY']._serialized_end=363
+  _globals['_LISTINVOICEEVENTSREQUEST']._serialized_start=365
+  _globals['_LISTINVOICEEVENTSREQUEST']._serialized_end=489
+  _globals['_LISTINVOICEEVENTSRESPONSE']._serialized_start=491
+  _globals['_LISTINVOICEEVENTSRESPONSE']._serialized_end=578
+  _globals['_LISTEVENTSREQUEST']._serialized_start=580
+  _globals['_LISTEVENTSREQUEST']._serialized_end=696
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=698
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=778
+  _globals['_HISTORYPOINT']._serialized_start=780
+  _globals['_HISTORYPOINT']._serialized_end=886
+  _globals['_GETINVOICEASOFREQUEST']._serialized_start=889
+  _globals['_GETINVOICEASOFREQUEST']._serialized_end=1137
+  _globals['_GETINVOICEASOFRESPONSE']._serialized_start=1140
+  _globals['_GETINVOICEASOFRESPONSE']._serialized_end=1306
+  _globals['_INVOICEDIFFERENCE']._serialized_start=1309
+  _globals['_INVOICEDIFFERENCE']._serialized_end=1453
+  _globals['_COMPAREINVOICEREQUEST']._serialized_start=1456
+  _globals['_COMPAREINVOICEREQUEST']._serialized_end=1655
+  _globals['_COMPAREINVOICERESPONSE']._serialized_start=1658
+  _globals['_COMPAREINVOICERESPONSE']._serialized_end=1836
+  _globals['_EVENTFILTER']._serialized_start=1838
+  _globals['_EVENTFILTER']._serialized_end=1906
+  _globals['_SUBSCRIBEEVENTSREQUEST']._serialized_start=1908
+  _globals['_SUBSCRIBEEVENTSREQUEST']._serialized_end=2006
+  _globals['_SUBSCRIBEEVENTSRESPONSE']._serialized_start=2009
+  _globals['_SUBSCRIBEEVENTSRESPONSE']._serialized_end=2146
+  _globals['_AUDITSERVICE']._serialized_start=2286
+  _globals['_AUDITSERVICE']._serialized_end=3068
 # @@protoc_insertion_point(module_scope)

@@ -62,25 +62,31 @@ class StreamKey(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
     kind: _event_pb2.StreamKind.ValueType
     """What it is about; not said, `id` is the stream's own id, a UUID."""
     id: _builtins.str
     """Its own key: the unique identifier of an invoice or debit memo, the id of an entry of reference data, the
-    number. Empty for the settings and for the applications of reference data, of which there is one. Otherwise
+    number, the sequence policy of a series. Empty for the settings and for the applications of reference data, of which there is one. Otherwise
     required; at most 1000 characters.
     """
     legal_entity_id: _builtins.str
     """The legal entity whose number it is; required for STREAM_KIND_NUMBER, and only there."""
+    period: _builtins.str
+    """Which series of the sequence policy, such as 2026 or 2026-11; only for STREAM_KIND_SERIES, and empty where the
+    sequence never begins anew.
+    """
     def __init__(
         self,
         *,
         kind: _event_pb2.StreamKind.ValueType = ...,
         id: _builtins.str = ...,
         legal_entity_id: _builtins.str = ...,
+        period: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind", "legal_entity_id", b"legal_entity_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind", "legal_entity_id", b"legal_entity_id", "period", b"period"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -55,6 +55,12 @@ class _StreamKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StreamKind
     """The applications of reference data: an event for each, of which there is one stream."""
     STREAM_KIND_CREDIT_MEMO: _StreamKind.ValueType  # 12
     """A credit memo."""
+    STREAM_KIND_SEQUENCE_POLICY: _StreamKind.ValueType  # 21
+    """A sequence policy."""
+    STREAM_KIND_SERIES: _StreamKind.ValueType  # 22
+    """A series of numbers: its n-th event gives its n-th number."""
+    STREAM_KIND_SEQUENCE: _StreamKind.ValueType  # 23
+    """Which series of a sequence policy have begun."""
 
 class StreamKind(_StreamKind, metaclass=_StreamKindEnumTypeWrapper):
     """What a stream of events is about."""
@@ -85,6 +91,12 @@ STREAM_KIND_REFERENCE_DATA: StreamKind.ValueType  # 11
 """The applications of reference data: an event for each, of which there is one stream."""
 STREAM_KIND_CREDIT_MEMO: StreamKind.ValueType  # 12
 """A credit memo."""
+STREAM_KIND_SEQUENCE_POLICY: StreamKind.ValueType  # 21
+"""A sequence policy."""
+STREAM_KIND_SERIES: StreamKind.ValueType  # 22
+"""A series of numbers: its n-th event gives its n-th number."""
+STREAM_KIND_SEQUENCE: StreamKind.ValueType  # 23
+"""Which series of a sequence policy have begun."""
 Global___StreamKind: _TypeAlias = StreamKind  # noqa: Y015
 
 class _ActorKind:
@@ -185,6 +197,12 @@ class Event(_message.Message):
     INVOICE_REVISED_FIELD_NUMBER: _builtins.int
     INVOICE_UPDATED_FIELD_NUMBER: _builtins.int
     INVOICE_CANCELED_FIELD_NUMBER: _builtins.int
+    POSTING_TAX_REQUESTED_FIELD_NUMBER: _builtins.int
+    TAX_POSTED_FIELD_NUMBER: _builtins.int
+    POSTING_FAILED_FIELD_NUMBER: _builtins.int
+    TAX_VOID_REQUESTED_FIELD_NUMBER: _builtins.int
+    TAX_VOIDED_FIELD_NUMBER: _builtins.int
+    TAX_VOID_FAILED_FIELD_NUMBER: _builtins.int
     CREDIT_APPLIED_FIELD_NUMBER: _builtins.int
     CREDIT_UNAPPLIED_FIELD_NUMBER: _builtins.int
     NEGATIVE_LINES_CONVERTED_FIELD_NUMBER: _builtins.int
@@ -204,6 +222,8 @@ class Event(_message.Message):
     DEBIT_MEMO_INVOICE_POSTED_FIELD_NUMBER: _builtins.int
     NUMBER_CLAIMED_FIELD_NUMBER: _builtins.int
     NUMBER_RELEASED_FIELD_NUMBER: _builtins.int
+    SERIES_OPENED_FIELD_NUMBER: _builtins.int
+    NUMBER_ASSIGNED_FIELD_NUMBER: _builtins.int
     CREDIT_MEMO_POSTED_FIELD_NUMBER: _builtins.int
     CREDIT_MEMO_LINE_ADDED_FIELD_NUMBER: _builtins.int
     CREDIT_MEMO_APPLIED_FIELD_NUMBER: _builtins.int
@@ -219,6 +239,7 @@ class Event(_message.Message):
     SETTINGS_SET_FIELD_NUMBER: _builtins.int
     REFERENCE_ENTRY_REMOVED_FIELD_NUMBER: _builtins.int
     REFERENCE_DATA_APPLIED_FIELD_NUMBER: _builtins.int
+    SEQUENCE_POLICY_SET_FIELD_NUMBER: _builtins.int
     position: _builtins.str
     """Where it stands in the log; opaque, rising, perhaps with gaps."""
     stream_id: _builtins.str
@@ -312,6 +333,30 @@ class Event(_message.Message):
         """It was canceled."""
 
     @_builtins.property
+    def posting_tax_requested(self) -> _invoice_event_pb2.PostingTaxRequested:
+        """Engines elsewhere were about to be asked to file tax documents."""
+
+    @_builtins.property
+    def tax_posted(self) -> _invoice_event_pb2.TaxPosted:
+        """Tax was worked out for good."""
+
+    @_builtins.property
+    def posting_failed(self) -> _invoice_event_pb2.PostingFailed:
+        """The invoice could not be posted."""
+
+    @_builtins.property
+    def tax_void_requested(self) -> _invoice_event_pb2.TaxVoidRequested:
+        """Tax documents are not to count."""
+
+    @_builtins.property
+    def tax_voided(self) -> _invoice_event_pb2.TaxVoided:
+        """Tax documents were voided."""
+
+    @_builtins.property
+    def tax_void_failed(self) -> _invoice_event_pb2.TaxVoidFailed:
+        """A tax document could not be voided."""
+
+    @_builtins.property
     def credit_applied(self) -> _settlement_event_pb2.CreditApplied:
         """Credit was applied to it."""
 
@@ -388,6 +433,14 @@ class Event(_message.Message):
         """A number was released."""
 
     @_builtins.property
+    def series_opened(self) -> _reference_data_event_pb2.SeriesOpened:
+        """A series of numbers has begun."""
+
+    @_builtins.property
+    def number_assigned(self) -> _invoice_event_pb2.NumberAssigned:
+        """A series has given a number."""
+
+    @_builtins.property
     def credit_memo_posted(self) -> _settlement_event_pb2.CreditMemoPosted:
         """A credit memo was posted."""
 
@@ -447,6 +500,10 @@ class Event(_message.Message):
     def reference_data_applied(self) -> _reference_data_event_pb2.ReferenceDataApplied:
         """Reference data was applied."""
 
+    @_builtins.property
+    def sequence_policy_set(self) -> _reference_data_event_pb2.SequencePolicySet:
+        """A sequence policy was set."""
+
     def __init__(
         self,
         *,
@@ -479,6 +536,12 @@ class Event(_message.Message):
         invoice_revised: _invoice_event_pb2.InvoiceRevised | None = ...,
         invoice_updated: _invoice_event_pb2.InvoiceUpdated | None = ...,
         invoice_canceled: _invoice_event_pb2.InvoiceCanceled | None = ...,
+        posting_tax_requested: _invoice_event_pb2.PostingTaxRequested | None = ...,
+        tax_posted: _invoice_event_pb2.TaxPosted | None = ...,
+        posting_failed: _invoice_event_pb2.PostingFailed | None = ...,
+        tax_void_requested: _invoice_event_pb2.TaxVoidRequested | None = ...,
+        tax_voided: _invoice_event_pb2.TaxVoided | None = ...,
+        tax_void_failed: _invoice_event_pb2.TaxVoidFailed | None = ...,
         credit_applied: _settlement_event_pb2.CreditApplied | None = ...,
         credit_unapplied: _settlement_event_pb2.CreditUnapplied | None = ...,
         negative_lines_converted: _settlement_event_pb2.NegativeLinesConverted | None = ...,
@@ -498,6 +561,8 @@ class Event(_message.Message):
         debit_memo_invoice_posted: _debit_memo_event_pb2.DebitMemoInvoicePosted | None = ...,
         number_claimed: _invoice_event_pb2.NumberClaimed | None = ...,
         number_released: _invoice_event_pb2.NumberReleased | None = ...,
+        series_opened: _reference_data_event_pb2.SeriesOpened | None = ...,
+        number_assigned: _invoice_event_pb2.NumberAssigned | None = ...,
         credit_memo_posted: _settlement_event_pb2.CreditMemoPosted | None = ...,
         credit_memo_line_added: _settlement_event_pb2.CreditMemoLineAdded | None = ...,
         credit_memo_applied: _settlement_event_pb2.CreditMemoApplied | None = ...,
@@ -513,12 +578,13 @@ class Event(_message.Message):
         settings_set: _reference_data_event_pb2.SettingsSet | None = ...,
         reference_entry_removed: _reference_data_event_pb2.ReferenceEntryRemoved | None = ...,
         reference_data_applied: _reference_data_event_pb2.ReferenceDataApplied | None = ...,
+        sequence_policy_set: _reference_data_event_pb2.SequencePolicySet | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accounting_period_set", b"accounting_period_set", "address_group_assigned", b"address_group_assigned", "business_date", b"business_date", "credit_applied", b"credit_applied", "credit_memo_applied", b"credit_memo_applied", "credit_memo_line_added", b"credit_memo_line_added", "credit_memo_posted", b"credit_memo_posted", "credit_memo_unapplied", b"credit_memo_unapplied", "credit_unapplied", b"credit_unapplied", "debit_memo_address_assigned", b"debit_memo_address_assigned", "debit_memo_billed", b"debit_memo_billed", "debit_memo_canceled", b"debit_memo_canceled", "debit_memo_drafted", b"debit_memo_drafted", "debit_memo_invoice_posted", b"debit_memo_invoice_posted", "debit_memo_line_added", b"debit_memo_line_added", "debit_memo_posted", b"debit_memo_posted", "debit_memo_processed", b"debit_memo_processed", "debit_memo_released", b"debit_memo_released", "debit_memo_tax_imported", b"debit_memo_tax_imported", "debit_memo_updated", b"debit_memo_updated", "debit_memo_voided", b"debit_memo_voided", "detail", b"detail", "invoice_canceled", b"invoice_canceled", "invoice_drafted", b"invoice_drafted", "invoice_posted", b"invoice_posted", "invoice_revised", b"invoice_revised", "invoice_updated", b"invoice_updated", "invoice_voided", b"invoice_voided", "invoice_written_off", b"invoice_written_off", "legal_entity_set", b"legal_entity_set", "line_added", b"line_added", "negative_lines_converted", b"negative_lines_converted", "number_claimed", b"number_claimed", "number_released", b"number_released", "payment_recorded", b"payment_recorded", "payment_reversed", b"payment_reversed", "payment_term_set", b"payment_term_set", "record_time", b"record_time", "reference_data_applied", b"reference_data_applied", "reference_entry_removed", b"reference_entry_removed", "settings_set", b"settings_set", "tax_engine_called", b"tax_engine_called", "tax_engine_set", b"tax_engine_set", "tax_estimated", b"tax_estimated", "tax_estimation_failed", b"tax_estimation_failed", "tax_estimation_requested", b"tax_estimation_requested", "tax_imported", b"tax_imported", "tax_rate_set", b"tax_rate_set", "tax_skipped", b"tax_skipped", "tax_treatment_set", b"tax_treatment_set", "who", b"who"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accounting_period_set", b"accounting_period_set", "address_group_assigned", b"address_group_assigned", "business_date", b"business_date", "credit_applied", b"credit_applied", "credit_memo_applied", b"credit_memo_applied", "credit_memo_line_added", b"credit_memo_line_added", "credit_memo_posted", b"credit_memo_posted", "credit_memo_unapplied", b"credit_memo_unapplied", "credit_unapplied", b"credit_unapplied", "debit_memo_address_assigned", b"debit_memo_address_assigned", "debit_memo_billed", b"debit_memo_billed", "debit_memo_canceled", b"debit_memo_canceled", "debit_memo_drafted", b"debit_memo_drafted", "debit_memo_invoice_posted", b"debit_memo_invoice_posted", "debit_memo_line_added", b"debit_memo_line_added", "debit_memo_posted", b"debit_memo_posted", "debit_memo_processed", b"debit_memo_processed", "debit_memo_released", b"debit_memo_released", "debit_memo_tax_imported", b"debit_memo_tax_imported", "debit_memo_updated", b"debit_memo_updated", "debit_memo_voided", b"debit_memo_voided", "detail", b"detail", "invoice_canceled", b"invoice_canceled", "invoice_drafted", b"invoice_drafted", "invoice_posted", b"invoice_posted", "invoice_revised", b"invoice_revised", "invoice_updated", b"invoice_updated", "invoice_voided", b"invoice_voided", "invoice_written_off", b"invoice_written_off", "legal_entity_set", b"legal_entity_set", "line_added", b"line_added", "negative_lines_converted", b"negative_lines_converted", "number_assigned", b"number_assigned", "number_claimed", b"number_claimed", "number_released", b"number_released", "payment_recorded", b"payment_recorded", "payment_reversed", b"payment_reversed", "payment_term_set", b"payment_term_set", "posting_failed", b"posting_failed", "posting_tax_requested", b"posting_tax_requested", "record_time", b"record_time", "reference_data_applied", b"reference_data_applied", "reference_entry_removed", b"reference_entry_removed", "sequence_policy_set", b"sequence_policy_set", "series_opened", b"series_opened", "settings_set", b"settings_set", "tax_engine_called", b"tax_engine_called", "tax_engine_set", b"tax_engine_set", "tax_estimated", b"tax_estimated", "tax_estimation_failed", b"tax_estimation_failed", "tax_estimation_requested", b"tax_estimation_requested", "tax_imported", b"tax_imported", "tax_posted", b"tax_posted", "tax_rate_set", b"tax_rate_set", "tax_skipped", b"tax_skipped", "tax_treatment_set", b"tax_treatment_set", "tax_void_failed", b"tax_void_failed", "tax_void_requested", b"tax_void_requested", "tax_voided", b"tax_voided", "who", b"who"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounting_period_set", b"accounting_period_set", "address_group_assigned", b"address_group_assigned", "business_date", b"business_date", "causation_id", b"causation_id", "correlation_id", b"correlation_id", "credit_applied", b"credit_applied", "credit_memo_applied", b"credit_memo_applied", "credit_memo_line_added", b"credit_memo_line_added", "credit_memo_posted", b"credit_memo_posted", "credit_memo_unapplied", b"credit_memo_unapplied", "credit_unapplied", b"credit_unapplied", "debit_memo_address_assigned", b"debit_memo_address_assigned", "debit_memo_billed", b"debit_memo_billed", "debit_memo_canceled", b"debit_memo_canceled", "debit_memo_drafted", b"debit_memo_drafted", "debit_memo_invoice_posted", b"debit_memo_invoice_posted", "debit_memo_line_added", b"debit_memo_line_added", "debit_memo_posted", b"debit_memo_posted", "debit_memo_processed", b"debit_memo_processed", "debit_memo_released", b"debit_memo_released", "debit_memo_tax_imported", b"debit_memo_tax_imported", "debit_memo_updated", b"debit_memo_updated", "debit_memo_voided", b"debit_memo_voided", "detail", b"detail", "digest", b"digest", "invoice_canceled", b"invoice_canceled", "invoice_drafted", b"invoice_drafted", "invoice_posted", b"invoice_posted", "invoice_revised", b"invoice_revised", "invoice_updated", b"invoice_updated", "invoice_voided", b"invoice_voided", "invoice_written_off", b"invoice_written_off", "legal_entity_set", b"legal_entity_set", "line_added", b"line_added", "negative_lines_converted", b"negative_lines_converted", "number_claimed", b"number_claimed", "number_released", b"number_released", "payment_recorded", b"payment_recorded", "payment_reversed", b"payment_reversed", "payment_term_set", b"payment_term_set", "personal_data_erased", b"personal_data_erased", "position", b"position", "previous_digest", b"previous_digest", "reason", b"reason", "record_time", b"record_time", "reference_data_applied", b"reference_data_applied", "reference_entry_removed", b"reference_entry_removed", "sentence", b"sentence", "settings_set", b"settings_set", "stream_id", b"stream_id", "stream_kind", b"stream_kind", "tax_engine_called", b"tax_engine_called", "tax_engine_set", b"tax_engine_set", "tax_estimated", b"tax_estimated", "tax_estimation_failed", b"tax_estimation_failed", "tax_estimation_requested", b"tax_estimation_requested", "tax_imported", b"tax_imported", "tax_rate_set", b"tax_rate_set", "tax_skipped", b"tax_skipped", "tax_treatment_set", b"tax_treatment_set", "trace", b"trace", "type", b"type", "version", b"version", "who", b"who"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounting_period_set", b"accounting_period_set", "address_group_assigned", b"address_group_assigned", "business_date", b"business_date", "causation_id", b"causation_id", "correlation_id", b"correlation_id", "credit_applied", b"credit_applied", "credit_memo_applied", b"credit_memo_applied", "credit_memo_line_added", b"credit_memo_line_added", "credit_memo_posted", b"credit_memo_posted", "credit_memo_unapplied", b"credit_memo_unapplied", "credit_unapplied", b"credit_unapplied", "debit_memo_address_assigned", b"debit_memo_address_assigned", "debit_memo_billed", b"debit_memo_billed", "debit_memo_canceled", b"debit_memo_canceled", "debit_memo_drafted", b"debit_memo_drafted", "debit_memo_invoice_posted", b"debit_memo_invoice_posted", "debit_memo_line_added", b"debit_memo_line_added", "debit_memo_posted", b"debit_memo_posted", "debit_memo_processed", b"debit_memo_processed", "debit_memo_released", b"debit_memo_released", "debit_memo_tax_imported", b"debit_memo_tax_imported", "debit_memo_updated", b"debit_memo_updated", "debit_memo_voided", b"debit_memo_voided", "detail", b"detail", "digest", b"digest", "invoice_canceled", b"invoice_canceled", "invoice_drafted", b"invoice_drafted", "invoice_posted", b"invoice_posted", "invoice_revised", b"invoice_revised", "invoice_updated", b"invoice_updated", "invoice_voided", b"invoice_voided", "invoice_written_off", b"invoice_written_off", "legal_entity_set", b"legal_entity_set", "line_added", b"line_added", "negative_lines_converted", b"negative_lines_converted", "number_assigned", b"number_assigned", "number_claimed", b"number_claimed", "number_released", b"number_released", "payment_recorded", b"payment_recorded", "payment_reversed", b"payment_reversed", "payment_term_set", b"payment_term_set", "personal_data_erased", b"personal_data_erased", "position", b"position", "posting_failed", b"posting_failed", "posting_tax_requested", b"posting_tax_requested", "previous_digest", b"previous_digest", "reason", b"reason", "record_time", b"record_time", "reference_data_applied", b"reference_data_applied", "reference_entry_removed", b"reference_entry_removed", "sentence", b"sentence", "sequence_policy_set", b"sequence_policy_set", "series_opened", b"series_opened", "settings_set", b"settings_set", "stream_id", b"stream_id", "stream_kind", b"stream_kind", "tax_engine_called", b"tax_engine_called", "tax_engine_set", b"tax_engine_set", "tax_estimated", b"tax_estimated", "tax_estimation_failed", b"tax_estimation_failed", "tax_estimation_requested", b"tax_estimation_requested", "tax_imported", b"tax_imported", "tax_posted", b"tax_posted", "tax_rate_set", b"tax_rate_set", "tax_skipped", b"tax_skipped", "tax_treatment_set", b"tax_treatment_set", "tax_void_failed", b"tax_void_failed", "tax_void_requested", b"tax_void_requested", "tax_voided", b"tax_voided", "trace", b"trace", "type", b"type", "version", b"version", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["invoice_drafted", "address_group_assigned", "line_added", "tax_imported", "tax_estimation_requested", "tax_engine_called", "tax_estimated", "tax_skipped", "tax_estimation_failed", "invoice_posted", "invoice_revised", "invoice_updated", "invoice_canceled", "credit_applied", "credit_unapplied", "negative_lines_converted", "invoice_written_off", "invoice_voided", "debit_memo_drafted", "debit_memo_address_assigned", "debit_memo_line_added", "debit_memo_tax_imported", "debit_memo_updated", "debit_memo_posted", "debit_memo_canceled", "debit_memo_voided", "debit_memo_processed", "debit_memo_billed", "debit_memo_released", "debit_memo_invoice_posted", "number_claimed", "number_released", "credit_memo_posted", "credit_memo_line_added", "credit_memo_applied", "credit_memo_unapplied", "payment_recorded", "payment_reversed", "payment_term_set", "legal_entity_set", "accounting_period_set", "tax_engine_set", "tax_treatment_set", "tax_rate_set", "settings_set", "reference_entry_removed", "reference_data_applied"]  # noqa: Y015
+    _WhichOneofReturnType_detail: _TypeAlias = _typing.Literal["invoice_drafted", "address_group_assigned", "line_added", "tax_imported", "tax_estimation_requested", "tax_engine_called", "tax_estimated", "tax_skipped", "tax_estimation_failed", "invoice_posted", "invoice_revised", "invoice_updated", "invoice_canceled", "posting_tax_requested", "tax_posted", "posting_failed", "tax_void_requested", "tax_voided", "tax_void_failed", "credit_applied", "credit_unapplied", "negative_lines_converted", "invoice_written_off", "invoice_voided", "debit_memo_drafted", "debit_memo_address_assigned", "debit_memo_line_added", "debit_memo_tax_imported", "debit_memo_updated", "debit_memo_posted", "debit_memo_canceled", "debit_memo_voided", "debit_memo_processed", "debit_memo_billed", "debit_memo_released", "debit_memo_invoice_posted", "number_claimed", "number_released", "series_opened", "number_assigned", "credit_memo_posted", "credit_memo_line_added", "credit_memo_applied", "credit_memo_unapplied", "payment_recorded", "payment_reversed", "payment_term_set", "legal_entity_set", "accounting_period_set", "tax_engine_set", "tax_treatment_set", "tax_rate_set", "settings_set", "reference_entry_removed", "reference_data_applied", "sequence_policy_set"]  # noqa: Y015
     _WhichOneofArgType_detail: _TypeAlias = _typing.Literal["detail", b"detail"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_detail) -> _WhichOneofReturnType_detail | None: ...
 

@@ -465,6 +465,242 @@ class TaxEstimationFailed(_message.Message):
 Global___TaxEstimationFailed: _TypeAlias = TaxEstimationFailed  # noqa: Y015
 
 @_typing.final
+class TaxDocument(_message.Message):
+    """What an invoice is called at an engine that files it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENGINE_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_CODE_FIELD_NUMBER: _builtins.int
+    engine_id: _builtins.str
+    """The engine."""
+    document_code: _builtins.str
+    """The code of the document."""
+    def __init__(
+        self,
+        *,
+        engine_id: _builtins.str = ...,
+        document_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_code", b"document_code", "engine_id", b"engine_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxDocument: _TypeAlias = TaxDocument  # noqa: Y015
+
+@_typing.final
+class PostingTaxRequested(_message.Message):
+    """Engines elsewhere were about to be asked to file documents; whether they did was not known yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    REFERENCE_DATA_POSITION_FIELD_NUMBER: _builtins.int
+    reference_data_position: _builtins.str
+    """Position of the reference data that it was decided with; empty when there was none."""
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxDocument]:
+        """The documents."""
+
+    @_builtins.property
+    def day(self) -> _date_pb2.Date:
+        """The day of the transaction, as the engines are told."""
+
+    def __init__(
+        self,
+        *,
+        documents: _abc.Iterable[Global___TaxDocument] | None = ...,
+        day: _date_pb2.Date | None = ...,
+        reference_data_position: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["day", b"day"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "documents", b"documents", "reference_data_position", b"reference_data_position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostingTaxRequested: _TypeAlias = PostingTaxRequested  # noqa: Y015
+
+@_typing.final
+class TaxPosted(_message.Message):
+    """An engine's taxes for its lines, for good; the posting follows in the same append."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENGINE_ID_FIELD_NUMBER: _builtins.int
+    ENGINE_VERSION_FIELD_NUMBER: _builtins.int
+    DOCUMENT_CODE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
+    REFERENCE_DATA_POSITION_FIELD_NUMBER: _builtins.int
+    TOTAL_TAX_FIELD_NUMBER: _builtins.int
+    FOLLOWING_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    ROUNDING_FIELD_NUMBER: _builtins.int
+    engine_id: _builtins.str
+    """The engine."""
+    engine_version: _builtins.str
+    """The version that the engine said it had."""
+    document_code: _builtins.str
+    """The tax document at the engine."""
+    reference_data_position: _builtins.str
+    """Position of the reference data that it was worked out with; empty when there was none."""
+    following: _builtins.int
+    """How many events of the same posting follow."""
+    rounding: _builtins.str
+    """How each row was rounded, where this book did."""
+    @_builtins.property
+    def effective_date(self) -> _date_pb2.Date:
+        """The date whose rules held."""
+
+    @_builtins.property
+    def total_tax(self) -> _decimal_pb2.Decimal:
+        """The tax of the whole invoice from then on, in its currency."""
+
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimatedLine]:
+        """The lines."""
+
+    def __init__(
+        self,
+        *,
+        engine_id: _builtins.str = ...,
+        engine_version: _builtins.str = ...,
+        document_code: _builtins.str = ...,
+        effective_date: _date_pb2.Date | None = ...,
+        reference_data_position: _builtins.str = ...,
+        total_tax: _decimal_pb2.Decimal | None = ...,
+        following: _builtins.int = ...,
+        lines: _abc.Iterable[Global___EstimatedLine] | None = ...,
+        rounding: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_date", b"effective_date", "total_tax", b"total_tax"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_code", b"document_code", "effective_date", b"effective_date", "engine_id", b"engine_id", "engine_version", b"engine_version", "following", b"following", "lines", b"lines", "reference_data_position", b"reference_data_position", "rounding", b"rounding", "total_tax", b"total_tax"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxPosted: _TypeAlias = TaxPosted  # noqa: Y015
+
+@_typing.final
+class PostingFailed(_message.Message):
+    """The invoice could not be posted, because its tax could not be worked out; it stayed a draft."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENGINE_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    REFERENCE_DATA_POSITION_FIELD_NUMBER: _builtins.int
+    engine_id: _builtins.str
+    """The engine."""
+    code: _builtins.str
+    """Such as TIMEOUT or REFUSED."""
+    because: _builtins.str
+    """What happened, for people."""
+    reference_data_position: _builtins.str
+    """Position of the reference data that it was tried with; empty when there was none."""
+    def __init__(
+        self,
+        *,
+        engine_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        because: _builtins.str = ...,
+        reference_data_position: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "code", b"code", "engine_id", b"engine_id", "reference_data_position", b"reference_data_position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostingFailed: _TypeAlias = PostingFailed  # noqa: Y015
+
+@_typing.final
+class TaxVoidRequested(_message.Message):
+    """These documents are not to count: the draft was given up, its posting was, or the invoice was voided."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    because: _builtins.str
+    """Why, for people."""
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxDocument]:
+        """The documents."""
+
+    def __init__(
+        self,
+        *,
+        documents: _abc.Iterable[Global___TaxDocument] | None = ...,
+        because: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "documents", b"documents"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxVoidRequested: _TypeAlias = TaxVoidRequested  # noqa: Y015
+
+@_typing.final
+class TaxVoided(_message.Message):
+    """The engines have voided these documents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxDocument]:
+        """The documents."""
+
+    def __init__(
+        self,
+        *,
+        documents: _abc.Iterable[Global___TaxDocument] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxVoided: _TypeAlias = TaxVoided  # noqa: Y015
+
+@_typing.final
+class TaxVoidFailed(_message.Message):
+    """An engine has not voided its document yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENGINE_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
+    engine_id: _builtins.str
+    """The engine."""
+    code: _builtins.str
+    """Such as TIMEOUT or REFUSED."""
+    because: _builtins.str
+    """What happened, for people."""
+    def __init__(
+        self,
+        *,
+        engine_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        because: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "code", b"code", "engine_id", b"engine_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaxVoidFailed: _TypeAlias = TaxVoidFailed  # noqa: Y015
+
+@_typing.final
 class InvoicePosted(_message.Message):
     """The invoice became final."""
 
@@ -473,10 +709,16 @@ class InvoicePosted(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     POSTED_DATE_FIELD_NUMBER: _builtins.int
     IMPORTED_FIELD_NUMBER: _builtins.int
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
     number: _builtins.str
     """Its number."""
     imported: _builtins.bool
     """Whether it was imported as posted, with a number of its own."""
+    policy_id: _builtins.str
+    """The sequence policy that numbered it, where one did."""
+    period: _builtins.str
+    """Which of its series, such as 2026 or 2026-11; empty where the sequence never begins anew."""
     @_builtins.property
     def posted_date(self) -> _date_pb2.Date:
         """When, by the calendar of the legal entity."""
@@ -487,10 +729,12 @@ class InvoicePosted(_message.Message):
         number: _builtins.str = ...,
         posted_date: _date_pb2.Date | None = ...,
         imported: _builtins.bool = ...,
+        policy_id: _builtins.str = ...,
+        period: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["posted_date", b"posted_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["imported", b"imported", "number", b"number", "posted_date", b"posted_date"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["imported", b"imported", "number", b"number", "period", b"period", "policy_id", b"policy_id", "posted_date", b"posted_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -658,6 +902,50 @@ class NumberClaimed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NumberClaimed: _TypeAlias = NumberClaimed  # noqa: Y015
+
+@_typing.final
+class NumberAssigned(_message.Message):
+    """A series gave its next number: the n-th event of a series is its n-th number."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_ID_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    INVOICE_ID_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    BROUGHT_FIELD_NUMBER: _builtins.int
+    policy_id: _builtins.str
+    """The sequence policy."""
+    period: _builtins.str
+    """Its period, such as 2026 or 2026-11; empty where the sequence never begins anew."""
+    number: _builtins.str
+    """The number."""
+    invoice_id: _builtins.str
+    """The invoice that carries it, a UUID."""
+    brought: _builtins.bool
+    """Whether the invoice had brought the number before, so that the series passed it over."""
+    @_builtins.property
+    def day(self) -> _date_pb2.Date:
+        """The day that the number was given on, by the calendar of the legal entity."""
+
+    def __init__(
+        self,
+        *,
+        policy_id: _builtins.str = ...,
+        period: _builtins.str = ...,
+        number: _builtins.str = ...,
+        invoice_id: _builtins.str = ...,
+        day: _date_pb2.Date | None = ...,
+        brought: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["day", b"day"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brought", b"brought", "day", b"day", "invoice_id", b"invoice_id", "number", b"number", "period", b"period", "policy_id", b"policy_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NumberAssigned: _TypeAlias = NumberAssigned  # noqa: Y015
 
 @_typing.final
 class NumberReleased(_message.Message):

@@ -59,6 +59,34 @@ TAX_OUTCOME_FAILED: TaxOutcome.ValueType  # 4
 """An engine failed; it is tried again in the background."""
 Global___TaxOutcome: _TypeAlias = TaxOutcome  # noqa: Y015
 
+class _PostingOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PostingOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PostingOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    POSTING_OUTCOME_UNSPECIFIED: _PostingOutcome.ValueType  # 0
+    """Never answered."""
+    POSTING_OUTCOME_POSTED: _PostingOutcome.ValueType  # 1
+    """The invoice is posted."""
+    POSTING_OUTCOME_PENDING: _PostingOutcome.ValueType  # 2
+    """An engine elsewhere has not answered yet; it goes on in the background."""
+    POSTING_OUTCOME_FAILED: _PostingOutcome.ValueType  # 3
+    """The invoice is still a draft: `failure` tells why."""
+
+class PostingOutcome(_PostingOutcome, metaclass=_PostingOutcomeEnumTypeWrapper):
+    """What became of a posting that was asked for."""
+
+POSTING_OUTCOME_UNSPECIFIED: PostingOutcome.ValueType  # 0
+"""Never answered."""
+POSTING_OUTCOME_POSTED: PostingOutcome.ValueType  # 1
+"""The invoice is posted."""
+POSTING_OUTCOME_PENDING: PostingOutcome.ValueType  # 2
+"""An engine elsewhere has not answered yet; it goes on in the background."""
+POSTING_OUTCOME_FAILED: PostingOutcome.ValueType  # 3
+"""The invoice is still a draft: `failure` tells why."""
+Global___PostingOutcome: _TypeAlias = PostingOutcome  # noqa: Y015
+
 @_typing.final
 class InvoiceKey(_message.Message):
     """Names one invoice."""
@@ -930,6 +958,86 @@ class EstimateTaxResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EstimateTaxResponse: _TypeAlias = EstimateTaxResponse  # noqa: Y015
+
+@_typing.final
+class PostInvoiceRequest(_message.Message):
+    """Request of PostInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CORRELATION_ID_FIELD_NUMBER: _builtins.int
+    view: _invoice_pb2.InvoiceView.ValueType
+    """How much of the invoice the answer holds; INVOICE_VIEW_BASIC by default."""
+    reason: _builtins.str
+    """Why, for the history; at most 255 characters."""
+    correlation_id: _builtins.str
+    """Ties this call to what it belongs to, for the history; at most 255 characters."""
+    @_builtins.property
+    def key(self) -> Global___InvoiceKey:
+        """Which invoice. Required; a draft."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___InvoiceKey | None = ...,
+        view: _invoice_pb2.InvoiceView.ValueType = ...,
+        reason: _builtins.str = ...,
+        correlation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "key", b"key", "reason", b"reason", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostInvoiceRequest: _TypeAlias = PostInvoiceRequest  # noqa: Y015
+
+@_typing.final
+class PostInvoiceResponse(_message.Message):
+    """Answer of PostInvoice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    POSTING_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    INVOICE_FIELD_NUMBER: _builtins.int
+    position: _builtins.str
+    """The position of what was written, or of the newest event where nothing had to change."""
+    replayed: _builtins.bool
+    """Whether it was posted already."""
+    posting: Global___PostingOutcome.ValueType
+    """What became of it."""
+    @_builtins.property
+    def failure(self) -> Global___TaxFailure:
+        """Why, where `posting` is POSTING_OUTCOME_FAILED. It is tried again in the background, unless the posting
+        was given up: then `code` is the reason of a refusal, such as PERIOD_IS_CLOSED.
+        """
+
+    @_builtins.property
+    def invoice(self) -> _invoice_pb2.Invoice:
+        """The invoice as it stands now, as far as `view` says."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.str = ...,
+        replayed: _builtins.bool = ...,
+        posting: Global___PostingOutcome.ValueType = ...,
+        failure: Global___TaxFailure | None = ...,
+        invoice: _invoice_pb2.Invoice | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "invoice", b"invoice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "invoice", b"invoice", "position", b"position", "posting", b"posting", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PostInvoiceResponse: _TypeAlias = PostInvoiceResponse  # noqa: Y015
 
 @_typing.final
 class ListTaxInteractionsRequest(_message.Message):

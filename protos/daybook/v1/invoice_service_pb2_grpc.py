@@ -77,6 +77,11 @@ class InvoiceServiceStub(object):
                 request_serializer=daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxRequest.SerializeToString,
                 response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxResponse.FromString,
                 _registered_method=True)
+        self.PostInvoice = channel.unary_unary(
+                '/daybook.v1.InvoiceService/PostInvoice',
+                request_serializer=daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceResponse.FromString,
+                _registered_method=True)
         self.ListTaxInteractions = channel.unary_unary(
                 '/daybook.v1.InvoiceService/ListTaxInteractions',
                 request_serializer=daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsRequest.SerializeToString,
@@ -194,6 +199,20 @@ class InvoiceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PostInvoice(self, request, context):
+        """Makes a draft final: its taxes worked out for good, its lines' tax posted, posted today where the legal
+        entity is, with the next number of the one sequence policy that matches. An invoice that brought a number
+        keeps it. All of it is one write: no number is lost, and none is given twice. Posting a posted invoice
+        changes nothing.
+
+        OK whatever the tax engines say: `posting` tells. Where one fails the draft stays a draft, and is unfinished
+        work until it succeeds, is revised or is canceled. NOT_FOUND; FAILED_PRECONDITION unless draft, in a closed
+        accounting period, or where a number is required and there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTaxInteractions(self, request, context):
         """The calls of engines elsewhere that were made for an invoice, oldest first.
 
@@ -293,6 +312,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.EstimateTax,
                     request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxRequest.FromString,
                     response_serializer=daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxResponse.SerializeToString,
+            ),
+            'PostInvoice': grpc.unary_unary_rpc_method_handler(
+                    servicer.PostInvoice,
+                    request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceResponse.SerializeToString,
             ),
             'ListTaxInteractions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTaxInteractions,
@@ -522,6 +546,33 @@ class InvoiceService(object):
             '/daybook.v1.InvoiceService/EstimateTax',
             daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxRequest.SerializeToString,
             daybook_dot_v1_dot_invoice__service__pb2.EstimateTaxResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PostInvoice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.InvoiceService/PostInvoice',
+            daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

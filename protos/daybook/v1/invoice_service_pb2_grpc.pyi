@@ -87,6 +87,16 @@ class InvoiceServiceStub:
 
     OK whatever the engines say: `tax` tells. NOT_FOUND; FAILED_PRECONDITION unless draft.
     """
+    PostInvoice: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.PostInvoiceRequest, _invoice_service_pb2.PostInvoiceResponse]
+    """Makes a draft final: its taxes worked out for good, its lines' tax posted, posted today where the legal
+    entity is, with the next number of the one sequence policy that matches. An invoice that brought a number
+    keeps it. All of it is one write: no number is lost, and none is given twice. Posting a posted invoice
+    changes nothing.
+
+    OK whatever the tax engines say: `posting` tells. Where one fails the draft stays a draft, and is unfinished
+    work until it succeeds, is revised or is canceled. NOT_FOUND; FAILED_PRECONDITION unless draft, in a closed
+    accounting period, or where a number is required and there is none.
+    """
     ListTaxInteractions: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListTaxInteractionsRequest, _invoice_service_pb2.ListTaxInteractionsResponse]
     """The calls of engines elsewhere that were made for an invoice, oldest first.
 
@@ -184,6 +194,16 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     fails, lines and tax rows stay as they were, and the invoice is unfinished work until it succeeds.
 
     OK whatever the engines say: `tax` tells. NOT_FOUND; FAILED_PRECONDITION unless draft.
+    """
+    PostInvoice: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.PostInvoiceRequest, _invoice_service_pb2.PostInvoiceResponse]  # type: ignore[assignment]
+    """Makes a draft final: its taxes worked out for good, its lines' tax posted, posted today where the legal
+    entity is, with the next number of the one sequence policy that matches. An invoice that brought a number
+    keeps it. All of it is one write: no number is lost, and none is given twice. Posting a posted invoice
+    changes nothing.
+
+    OK whatever the tax engines say: `posting` tells. Where one fails the draft stays a draft, and is unfinished
+    work until it succeeds, is revised or is canceled. NOT_FOUND; FAILED_PRECONDITION unless draft, in a closed
+    accounting period, or where a number is required and there is none.
     """
     ListTaxInteractions: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListTaxInteractionsRequest, _invoice_service_pb2.ListTaxInteractionsResponse]  # type: ignore[assignment]
     """The calls of engines elsewhere that were made for an invoice, oldest first.
@@ -321,6 +341,22 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         fails, lines and tax rows stay as they were, and the invoice is unfinished work until it succeeds.
 
         OK whatever the engines say: `tax` tells. NOT_FOUND; FAILED_PRECONDITION unless draft.
+        """
+
+    @_abc_1.abstractmethod
+    def PostInvoice(
+        self,
+        request: _invoice_service_pb2.PostInvoiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.PostInvoiceResponse, _abc.Awaitable[_invoice_service_pb2.PostInvoiceResponse]]:
+        """Makes a draft final: its taxes worked out for good, its lines' tax posted, posted today where the legal
+        entity is, with the next number of the one sequence policy that matches. An invoice that brought a number
+        keeps it. All of it is one write: no number is lost, and none is given twice. Posting a posted invoice
+        changes nothing.
+
+        OK whatever the tax engines say: `posting` tells. Where one fails the draft stays a draft, and is unfinished
+        work until it succeeds, is revised or is canceled. NOT_FOUND; FAILED_PRECONDITION unless draft, in a closed
+        accounting period, or where a number is required and there is none.
         """
 
     @_abc_1.abstractmethod

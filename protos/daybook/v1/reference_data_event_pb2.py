@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from daybook.v1 import reference_data_service_pb2 as daybook_dot_v1_dot_reference__data__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%daybook/v1/reference_data_event.proto\x12\ndaybook.v1\x1a\'daybook/v1/reference_data_service.proto\"8\n\x0ePaymentTermSet\x12&\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x17.daybook.v1.PaymentTerm\"8\n\x0eLegalEntitySet\x12&\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x17.daybook.v1.LegalEntity\"B\n\x13\x41\x63\x63ountingPeriodSet\x12+\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1c.daybook.v1.AccountingPeriod\"4\n\x0cTaxEngineSet\x12$\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x15.daybook.v1.TaxEngine\":\n\x0fTaxTreatmentSet\x12\'\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x18.daybook.v1.TaxTreatment\"0\n\nTaxRateSet\x12\"\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x13.daybook.v1.TaxRate\"2\n\x0bSettingsSet\x12#\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x14.daybook.v1.Settings\"1\n\x15ReferenceEntryRemoved\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"G\n\x14ReferenceDataApplied\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x05\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x05\x12\x0f\n\x07removed\x18\x03 \x01(\x05\x42M\n\rio.daybook.v1B\x17ReferenceDataEventProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%daybook/v1/reference_data_event.proto\x12\ndaybook.v1\x1a\'daybook/v1/reference_data_service.proto\"8\n\x0ePaymentTermSet\x12&\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x17.daybook.v1.PaymentTerm\"8\n\x0eLegalEntitySet\x12&\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x17.daybook.v1.LegalEntity\"B\n\x13\x41\x63\x63ountingPeriodSet\x12+\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1c.daybook.v1.AccountingPeriod\"4\n\x0cTaxEngineSet\x12$\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x15.daybook.v1.TaxEngine\":\n\x0fTaxTreatmentSet\x12\'\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x18.daybook.v1.TaxTreatment\"0\n\nTaxRateSet\x12\"\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x13.daybook.v1.TaxRate\">\n\x11SequencePolicySet\x12)\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1a.daybook.v1.SequencePolicy\"J\n\x0cSeriesOpened\x12\x0e\n\x06period\x18\x01 \x01(\t\x12*\n\x06policy\x18\x02 \x01(\x0b\x32\x1a.daybook.v1.SequencePolicy\"2\n\x0bSettingsSet\x12#\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x14.daybook.v1.Settings\"1\n\x15ReferenceEntryRemoved\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"G\n\x14ReferenceDataApplied\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x05\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x05\x12\x0f\n\x07removed\x18\x03 \x01(\x05\x42M\n\rio.daybook.v1B\x17ReferenceDataEventProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,10 +45,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TAXTREATMENTSET']._serialized_end=390
   _globals['_TAXRATESET']._serialized_start=392
   _globals['_TAXRATESET']._serialized_end=440
-  _globals['_SETTINGSSET']._serialized_start=442
-  _globals['_SETTINGSSET']._serialized_end=492
-  _globals['_REFERENCEENTRYREMOVED']._serialized_start=494
-  _globals['_REFERENCEENTRYREMOVED']._serialized_end=543
-  _globals['_REFERENCEDATAAPPLIED']._serialized_start=545
-  _globals['_REFERENCEDATAAPPLIED']._serialized_end=616
+  _globals['_SEQUENCEPOLICYSET']._serialized_start=442
+  _globals['_SEQUENCEPOLICYSET']._serialized_end=504
+  _globals['_SERIESOPENED']._serialized_start=506
+  _globals['_SERIESOPENED']._serialized_end=580
+  _globals['_SETTINGSSET']._serialized_start=582
+  _globals['_SETTINGSSET']._serialized_end=632
+  _globals['_REFERENCEENTRYREMOVED']._serialized_start=634
+  _globals['_REFERENCEENTRYREMOVED']._serialized_end=683
+  _globals['_REFERENCEDATAAPPLIED']._serialized_start=685
+  _globals['_REFERENCEDATAAPPLIED']._serialized_end=756
 # @@protoc_insertion_point(module_scope)

@@ -162,6 +162,58 @@ class TaxRateSet(_message.Message):
 Global___TaxRateSet: _TypeAlias = TaxRateSet  # noqa: Y015
 
 @_typing.final
+class SequencePolicySet(_message.Message):
+    """A sequence policy was added or changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entry(self) -> _reference_data_service_pb2.SequencePolicy:
+        """The entry from then on."""
+
+    def __init__(
+        self,
+        *,
+        entry: _reference_data_service_pb2.SequencePolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SequencePolicySet: _TypeAlias = SequencePolicySet  # noqa: Y015
+
+@_typing.final
+class SeriesOpened(_message.Message):
+    """A series has given its first number; with it everything that makes its numbers is settled for good."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    period: _builtins.str
+    """Its period, such as 2026 or 2026-11; empty where the sequence never begins anew."""
+    @_builtins.property
+    def policy(self) -> _reference_data_service_pb2.SequencePolicy:
+        """The sequence policy as it was then."""
+
+    def __init__(
+        self,
+        *,
+        period: _builtins.str = ...,
+        policy: _reference_data_service_pb2.SequencePolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SeriesOpened: _TypeAlias = SeriesOpened  # noqa: Y015
+
+@_typing.final
 class SettingsSet(_message.Message):
     """The settings were changed."""
 

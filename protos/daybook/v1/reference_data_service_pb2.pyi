@@ -146,6 +146,82 @@ TAX_BASIS_NET: TaxBasis.ValueType  # 2
 """The line's charge and the taxes that it has so far."""
 Global___TaxBasis: _TypeAlias = TaxBasis  # noqa: Y015
 
+class _SequenceTarget:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SequenceTargetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SequenceTarget.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEQUENCE_TARGET_UNSPECIFIED: _SequenceTarget.ValueType  # 0
+    """Not said; means SEQUENCE_TARGET_INVOICE."""
+    SEQUENCE_TARGET_INVOICE: _SequenceTarget.ValueType  # 1
+    """Invoices, as they are posted."""
+    SEQUENCE_TARGET_CREDIT_MEMO: _SequenceTarget.ValueType  # 2
+    """Credit memos."""
+
+class SequenceTarget(_SequenceTarget, metaclass=_SequenceTargetEnumTypeWrapper):
+    """What a sequence policy numbers."""
+
+SEQUENCE_TARGET_UNSPECIFIED: SequenceTarget.ValueType  # 0
+"""Not said; means SEQUENCE_TARGET_INVOICE."""
+SEQUENCE_TARGET_INVOICE: SequenceTarget.ValueType  # 1
+"""Invoices, as they are posted."""
+SEQUENCE_TARGET_CREDIT_MEMO: SequenceTarget.ValueType  # 2
+"""Credit memos."""
+Global___SequenceTarget: _TypeAlias = SequenceTarget  # noqa: Y015
+
+class _SequenceRestart:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SequenceRestartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SequenceRestart.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEQUENCE_RESTART_UNSPECIFIED: _SequenceRestart.ValueType  # 0
+    """Not said; means SEQUENCE_RESTART_NONE."""
+    SEQUENCE_RESTART_NONE: _SequenceRestart.ValueType  # 1
+    """Never."""
+    SEQUENCE_RESTART_YEARLY: _SequenceRestart.ValueType  # 2
+    """On the first of January, where the legal entity is."""
+    SEQUENCE_RESTART_MONTHLY: _SequenceRestart.ValueType  # 3
+    """On the first of each month, where the legal entity is."""
+
+class SequenceRestart(_SequenceRestart, metaclass=_SequenceRestartEnumTypeWrapper):
+    """When a sequence begins anew. Each year or month is a series of its own."""
+
+SEQUENCE_RESTART_UNSPECIFIED: SequenceRestart.ValueType  # 0
+"""Not said; means SEQUENCE_RESTART_NONE."""
+SEQUENCE_RESTART_NONE: SequenceRestart.ValueType  # 1
+"""Never."""
+SEQUENCE_RESTART_YEARLY: SequenceRestart.ValueType  # 2
+"""On the first of January, where the legal entity is."""
+SEQUENCE_RESTART_MONTHLY: SequenceRestart.ValueType  # 3
+"""On the first of each month, where the legal entity is."""
+Global___SequenceRestart: _TypeAlias = SequenceRestart  # noqa: Y015
+
+class _SequenceComparison:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SequenceComparisonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SequenceComparison.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEQUENCE_COMPARISON_UNSPECIFIED: _SequenceComparison.ValueType  # 0
+    """Not said; refused."""
+    SEQUENCE_COMPARISON_EQUALS: _SequenceComparison.ValueType  # 1
+    """The field has just this value."""
+    SEQUENCE_COMPARISON_NOT_EQUALS: _SequenceComparison.ValueType  # 2
+    """The field has another value, or none."""
+
+class SequenceComparison(_SequenceComparison, metaclass=_SequenceComparisonEnumTypeWrapper):
+    """How a condition compares."""
+
+SEQUENCE_COMPARISON_UNSPECIFIED: SequenceComparison.ValueType  # 0
+"""Not said; refused."""
+SEQUENCE_COMPARISON_EQUALS: SequenceComparison.ValueType  # 1
+"""The field has just this value."""
+SEQUENCE_COMPARISON_NOT_EQUALS: SequenceComparison.ValueType  # 2
+"""The field has another value, or none."""
+Global___SequenceComparison: _TypeAlias = SequenceComparison  # noqa: Y015
+
 class _ReferenceChangeAction:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -517,6 +593,135 @@ class TaxTreatment(_message.Message):
 Global___TaxTreatment: _TypeAlias = TaxTreatment  # noqa: Y015
 
 @_typing.final
+class SequenceCondition(_message.Message):
+    """What must hold of an invoice for a sequence policy to number it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    COMPARISON_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """`account_id`, `bill_to_contact_id`, `currency_code`, `owner_id`, `payment_term_id`, `purchase_order_number`,
+    `reference_kind` (such as ORDER), `source_system`, or `labels.KEY`. Required.
+    """
+    comparison: Global___SequenceComparison.ValueType
+    """How it compares. Required."""
+    value: _builtins.str
+    """With what; at most 255 characters, compared exactly. Empty: the field is not set."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        comparison: Global___SequenceComparison.ValueType = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison", b"comparison", "field", b"field", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SequenceCondition: _TypeAlias = SequenceCondition  # noqa: Y015
+
+@_typing.final
+class SequencePolicy(_message.Message):
+    """How a legal entity numbers what it posts: without gaps, in the order of posting.
+
+    Of the active policies of the legal entity whose conditions all hold on the day of posting, exactly one
+    must match; otherwise there is no number, or the posting is refused where `number_required_at_posting` is
+    set. With the first number pattern, target, start, increment, width, restart and legal entity are frozen,
+    and the policy cannot be removed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    LEGAL_ENTITY_ID_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    INCREMENT_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    RESTART_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    START_DATE_FIELD_NUMBER: _builtins.int
+    END_DATE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Required, at most 255 characters, unique."""
+    name: _builtins.str
+    """Required, at most 255 characters."""
+    legal_entity_id: _builtins.str
+    """Who issues what is numbered. Required, known."""
+    pattern: _builtins.str
+    """The number: text with `{SequenceValue}` once, and perhaps the day of posting, where the legal entity is:
+    `{Date}` (2026-11-27) or `{Date:…}` of YYYY, YY, MM, DD and - . / _ between them. Required, at most 40
+    characters; no two policies of a legal entity have the same. A sequence that restarts must show the year,
+    a monthly one the month too.
+    """
+    target: Global___SequenceTarget.ValueType
+    """What it numbers."""
+    start: _builtins.int
+    """The first value, 0 or more; 1 when not set."""
+    increment: _builtins.int
+    """What is added for the next value, 1 to 1000000; 1 when 0."""
+    width: _builtins.int
+    """At least so many digits, filled up with zeros from the left; 0 to 18."""
+    maximum: _builtins.int
+    """The last value that may be given; open when not set."""
+    restart: Global___SequenceRestart.ValueType
+    """When it begins anew."""
+    status: Global___EntryStatus.ValueType
+    """Active when not said."""
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SequenceCondition]:
+        """What must hold; all of them. At most 20."""
+
+    @_builtins.property
+    def start_date(self) -> _date_pb2.Date:
+        """First day on which it numbers; open when not set."""
+
+    @_builtins.property
+    def end_date(self) -> _date_pb2.Date:
+        """Last day on which it numbers; open when not set."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        legal_entity_id: _builtins.str = ...,
+        pattern: _builtins.str = ...,
+        target: Global___SequenceTarget.ValueType = ...,
+        start: _builtins.int | None = ...,
+        increment: _builtins.int = ...,
+        width: _builtins.int = ...,
+        maximum: _builtins.int | None = ...,
+        restart: Global___SequenceRestart.ValueType = ...,
+        conditions: _abc.Iterable[Global___SequenceCondition] | None = ...,
+        start_date: _date_pb2.Date | None = ...,
+        end_date: _date_pb2.Date | None = ...,
+        status: Global___EntryStatus.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_start", b"_start", "end_date", b"end_date", "maximum", b"maximum", "start", b"start", "start_date", b"start_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_start", b"_start", "conditions", b"conditions", "end_date", b"end_date", "id", b"id", "increment", b"increment", "legal_entity_id", b"legal_entity_id", "maximum", b"maximum", "name", b"name", "pattern", b"pattern", "restart", b"restart", "start", b"start", "start_date", b"start_date", "status", b"status", "target", b"target", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__maximum: _TypeAlias = _typing.Literal["maximum"]  # noqa: Y015
+    _WhichOneofArgType__maximum: _TypeAlias = _typing.Literal["_maximum", b"_maximum"]  # noqa: Y015
+    _WhichOneofReturnType__start: _TypeAlias = _typing.Literal["start"]  # noqa: Y015
+    _WhichOneofArgType__start: _TypeAlias = _typing.Literal["_start", b"_start"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__maximum) -> _WhichOneofReturnType__maximum | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__start) -> _WhichOneofReturnType__start | None: ...
+
+Global___SequencePolicy: _TypeAlias = SequencePolicy  # noqa: Y015
+
+@_typing.final
 class Settings(_message.Message):
     """What holds where an invoice does not say otherwise, and which rules are strict. There is one."""
 
@@ -529,6 +734,7 @@ class Settings(_message.Message):
     DUPLICATE_NUMBERS_ALLOWED_FIELD_NUMBER: _builtins.int
     CLOSED_PERIODS_ALLOWED_FIELD_NUMBER: _builtins.int
     NEGATIVE_LINES_CONVERTED_FIELD_NUMBER: _builtins.int
+    NUMBER_REQUIRED_AT_POSTING_FIELD_NUMBER: _builtins.int
     default_payment_term_id: _builtins.str
     """Payment term of invoices that name none; may be empty."""
     default_legal_entity_id: _builtins.str
@@ -540,11 +746,13 @@ class Settings(_message.Message):
     duplicate_numbers_allowed: _builtins.bool
     """Whether imports may bring a number that another invoice of the legal entity has; false when never set."""
     closed_periods_allowed: _builtins.bool
-    """Whether something may be imported as posted, or booked, into a closed period; false when never set."""
+    """Whether something may be posted, imported as posted, or booked, into a closed period; false when never set."""
     negative_lines_converted: _builtins.bool
     """Whether negative lines of an invoice become a credit memo when it is posted, which is applied to it at once
     as far as it owes something; false when never set.
     """
+    number_required_at_posting: _builtins.bool
+    """Whether posting is refused where no sequence policy, or more than one, matches; false when never set."""
     def __init__(
         self,
         *,
@@ -555,10 +763,11 @@ class Settings(_message.Message):
         duplicate_numbers_allowed: _builtins.bool | None = ...,
         closed_periods_allowed: _builtins.bool | None = ...,
         negative_lines_converted: _builtins.bool | None = ...,
+        number_required_at_posting: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_closed_periods_allowed", b"_closed_periods_allowed", "_default_legal_entity_id", b"_default_legal_entity_id", "_default_payment_term_id", b"_default_payment_term_id", "_default_tax_treatment_id", b"_default_tax_treatment_id", "_duplicate_numbers_allowed", b"_duplicate_numbers_allowed", "_negative_lines_converted", b"_negative_lines_converted", "_number_required_on_posted_import", b"_number_required_on_posted_import", "closed_periods_allowed", b"closed_periods_allowed", "default_legal_entity_id", b"default_legal_entity_id", "default_payment_term_id", b"default_payment_term_id", "default_tax_treatment_id", b"default_tax_treatment_id", "duplicate_numbers_allowed", b"duplicate_numbers_allowed", "negative_lines_converted", b"negative_lines_converted", "number_required_on_posted_import", b"number_required_on_posted_import"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_closed_periods_allowed", b"_closed_periods_allowed", "_default_legal_entity_id", b"_default_legal_entity_id", "_default_payment_term_id", b"_default_payment_term_id", "_default_tax_treatment_id", b"_default_tax_treatment_id", "_duplicate_numbers_allowed", b"_duplicate_numbers_allowed", "_negative_lines_converted", b"_negative_lines_converted", "_number_required_at_posting", b"_number_required_at_posting", "_number_required_on_posted_import", b"_number_required_on_posted_import", "closed_periods_allowed", b"closed_periods_allowed", "default_legal_entity_id", b"default_legal_entity_id", "default_payment_term_id", b"default_payment_term_id", "default_tax_treatment_id", b"default_tax_treatment_id", "duplicate_numbers_allowed", b"duplicate_numbers_allowed", "negative_lines_converted", b"negative_lines_converted", "number_required_at_posting", b"number_required_at_posting", "number_required_on_posted_import", b"number_required_on_posted_import"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_closed_periods_allowed", b"_closed_periods_allowed", "_default_legal_entity_id", b"_default_legal_entity_id", "_default_payment_term_id", b"_default_payment_term_id", "_default_tax_treatment_id", b"_default_tax_treatment_id", "_duplicate_numbers_allowed", b"_duplicate_numbers_allowed", "_negative_lines_converted", b"_negative_lines_converted", "_number_required_on_posted_import", b"_number_required_on_posted_import", "closed_periods_allowed", b"closed_periods_allowed", "default_legal_entity_id", b"default_legal_entity_id", "default_payment_term_id", b"default_payment_term_id", "default_tax_treatment_id", b"default_tax_treatment_id", "duplicate_numbers_allowed", b"duplicate_numbers_allowed", "negative_lines_converted", b"negative_lines_converted", "number_required_on_posted_import", b"number_required_on_posted_import"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_closed_periods_allowed", b"_closed_periods_allowed", "_default_legal_entity_id", b"_default_legal_entity_id", "_default_payment_term_id", b"_default_payment_term_id", "_default_tax_treatment_id", b"_default_tax_treatment_id", "_duplicate_numbers_allowed", b"_duplicate_numbers_allowed", "_negative_lines_converted", b"_negative_lines_converted", "_number_required_at_posting", b"_number_required_at_posting", "_number_required_on_posted_import", b"_number_required_on_posted_import", "closed_periods_allowed", b"closed_periods_allowed", "default_legal_entity_id", b"default_legal_entity_id", "default_payment_term_id", b"default_payment_term_id", "default_tax_treatment_id", b"default_tax_treatment_id", "duplicate_numbers_allowed", b"duplicate_numbers_allowed", "negative_lines_converted", b"negative_lines_converted", "number_required_at_posting", b"number_required_at_posting", "number_required_on_posted_import", b"number_required_on_posted_import"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__closed_periods_allowed: _TypeAlias = _typing.Literal["closed_periods_allowed"]  # noqa: Y015
     _WhichOneofArgType__closed_periods_allowed: _TypeAlias = _typing.Literal["_closed_periods_allowed", b"_closed_periods_allowed"]  # noqa: Y015
@@ -572,6 +781,8 @@ class Settings(_message.Message):
     _WhichOneofArgType__duplicate_numbers_allowed: _TypeAlias = _typing.Literal["_duplicate_numbers_allowed", b"_duplicate_numbers_allowed"]  # noqa: Y015
     _WhichOneofReturnType__negative_lines_converted: _TypeAlias = _typing.Literal["negative_lines_converted"]  # noqa: Y015
     _WhichOneofArgType__negative_lines_converted: _TypeAlias = _typing.Literal["_negative_lines_converted", b"_negative_lines_converted"]  # noqa: Y015
+    _WhichOneofReturnType__number_required_at_posting: _TypeAlias = _typing.Literal["number_required_at_posting"]  # noqa: Y015
+    _WhichOneofArgType__number_required_at_posting: _TypeAlias = _typing.Literal["_number_required_at_posting", b"_number_required_at_posting"]  # noqa: Y015
     _WhichOneofReturnType__number_required_on_posted_import: _TypeAlias = _typing.Literal["number_required_on_posted_import"]  # noqa: Y015
     _WhichOneofArgType__number_required_on_posted_import: _TypeAlias = _typing.Literal["_number_required_on_posted_import", b"_number_required_on_posted_import"]  # noqa: Y015
     @_typing.overload
@@ -586,6 +797,8 @@ class Settings(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__duplicate_numbers_allowed) -> _WhichOneofReturnType__duplicate_numbers_allowed | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__negative_lines_converted) -> _WhichOneofReturnType__negative_lines_converted | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__number_required_at_posting) -> _WhichOneofReturnType__number_required_at_posting | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__number_required_on_posted_import) -> _WhichOneofReturnType__number_required_on_posted_import | None: ...
 
@@ -604,6 +817,7 @@ class ReferenceData(_message.Message):
     SETTINGS_FIELD_NUMBER: _builtins.int
     TAX_ENGINES_FIELD_NUMBER: _builtins.int
     TAX_RATES_FIELD_NUMBER: _builtins.int
+    SEQUENCE_POLICIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def payment_terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___PaymentTerm]:
         """Payment terms."""
@@ -632,6 +846,10 @@ class ReferenceData(_message.Message):
     def tax_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaxRate]:
         """Tax rates. Answered in the order of their first recording."""
 
+    @_builtins.property
+    def sequence_policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___SequencePolicy]:
+        """Sequence policies."""
+
     def __init__(
         self,
         *,
@@ -642,10 +860,11 @@ class ReferenceData(_message.Message):
         settings: Global___Settings | None = ...,
         tax_engines: _abc.Iterable[Global___TaxEngine] | None = ...,
         tax_rates: _abc.Iterable[Global___TaxRate] | None = ...,
+        sequence_policies: _abc.Iterable[Global___SequencePolicy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounting_periods", b"accounting_periods", "legal_entities", b"legal_entities", "payment_terms", b"payment_terms", "settings", b"settings", "tax_engines", b"tax_engines", "tax_rates", b"tax_rates", "tax_treatments", b"tax_treatments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounting_periods", b"accounting_periods", "legal_entities", b"legal_entities", "payment_terms", b"payment_terms", "sequence_policies", b"sequence_policies", "settings", b"settings", "tax_engines", b"tax_engines", "tax_rates", b"tax_rates", "tax_treatments", b"tax_treatments"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -709,7 +928,7 @@ class ReferenceChange(_message.Message):
     DIFFERENCES_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """Kind of the entry: `payment_term`, `legal_entity`, `accounting_period`, `tax_engine`,
-    `tax_treatment`, `tax_rate` or `settings`.
+    `tax_treatment`, `tax_rate`, `sequence_policy` or `settings`.
     """
     id: _builtins.str
     """Its id."""

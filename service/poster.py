@@ -1,0 +1,143 @@
+"""Posts drafts: in one append where the rates of the book work out the tax, else around calls of engines."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from uuid import UUID
+
+from domain import invoice, sequence
+from domain.invoice import NOTHING_SAID, AskAgain, Said
+from domain.refusal import Refused
+from store.log import Meta
+
+from .errors import Contended
+from .estimator import ANSWER_MARGIN, APPEND_SECONDS
+from .tax_remote import Engines
+from .transact import Book, Outcome
+
+ROUNDS_MAX = 8  # of asking, while the draft or the reference data changes
+PURPOSE = "post"
+POST = invoice.Post()
+
+# With what engines have filed on record, these end a posting: what was filed is voided.
+HOPELESS = (
+    invoice.PeriodClosed,
+    sequence.NumberRequired,
+    sequence.SeriesExhausted,
+    sequence.NumbersTaken,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What came of a posting: as far as it got, and why no further, where it was given up."""
+
+    outcome: Outcome[invoice.Invoice]
+    given_up: Refused | None = None
+
+    @property
+    def posted(self) -> bool:
+        return self.outcome.state.status is invoice.Status.POSTED
+
+    @property
+    def replayed(self) -> bool:
+        return self.posted and self.outcome.recorded is None
+
+
+@dataclass(slots=True)
+class Poster:
+    """Posts while somebody waits, and finishes what it has begun when nobody does any more."""
+
+    book: Book
+    engines: Engines
+    _going: set[asyncio.Task[Posting]] = field(default_factory=set)
+
+    async def post(self, invoice_id: UUID, meta: Meta, until: float) -> Posting:
+        """Answers before the time is over; a posting that waits for engines goes on without its caller."""
+        try:
+            outcome = await self._decide(invoice_id, meta, until)
+        except AskAgain:
+            outcome = None
+        except HOPELESS as refused:
+            return await self._give_up(invoice_id, refused, NOTHING_SAID, meta)
+        if outcome is not None and not _goes_on(outcome.state):
+            return Posting(outcome)
+        finished = await self._within(invoice_id, meta, until)
+        if finished is not None:
+            return finished
+        return Posting(outcome or await self._as_it_stands(invoice_id, meta, until))
+
+    async def finish(self, invoice_id: UUID, meta: Meta) -> Posting:
+        """Posts, however long the engines take."""
+        said = NOTHING_SAID
+        for _ in range(ROUNDS_MAX):
+            until = asyncio.get_running_loop().time() + APPEND_SECONDS
+            try:
+                outcome = await self._decide(invoice_id, meta, until, said)
+            except AskAgain as again:
+                answers = await self.engines.ask(again.asked, PURPOSE)
+                said = Said(answers.answers, (*said.calls, *answers.calls))
+            except HOPELESS as refused:
+                return await self._give_up(invoice_id, refused, said, meta)
+            else:
+                if not _goes_on(outcome.state):
+                    return Posting(outcome)
+        raise Contended(attempts=ROUNDS_MAX)
+
+    async def _decide(
+        self, invoice_id: UUID, meta: Meta, until: float, said: Said = NOTHING_SAID
+    ) -> Outcome[invoice.Invoice]:
+        return await self.book.transact(invoice_id, partial(_post, invoice_id, said), meta, until)
+
+    async def _give_up(self, invoice_id: UUID, refused: Refused, said: Said, meta: Meta) -> Posting:
+        """Raises the refusal where nothing was filed, and so nothing is to be voided."""
+        until = asyncio.get_running_loop().time() + APPEND_SECONDS
+        decide = partial(_give_up, invoice_id, f"{refused.reason}: {refused}", said)
+        outcome = await self.book.transact(invoice_id, decide, meta, until)
+        if outcome.recorded is None:
+            raise refused
+        return Posting(outcome, refused)
+
+    async def _as_it_stands(self, invoice_id: UUID, meta: Meta, until: float) -> Outcome[invoice.Invoice]:
+        return await self.book.transact(invoice_id, lambda _state, _rules: invoice.NOTHING, meta, until)
+
+    async def _within(self, invoice_id: UUID, meta: Meta, until: float) -> Posting | None:
+        """What came of it before it was time to answer; None: it goes on without anybody waiting."""
+        task = asyncio.create_task(self.finish(invoice_id, meta), name=f"post {invoice_id}")
+        self._going.add(task)
+        task.add_done_callback(self._gone)
+        seconds = max(0.0, until - ANSWER_MARGIN - asyncio.get_running_loop().time())
+        await asyncio.wait((task,), timeout=seconds)
+        return task.result() if task.done() else None
+
+    def _gone(self, task: asyncio.Task[Posting]) -> None:
+        self._going.discard(task)
+        if not task.cancelled():
+            task.exception()  # who still waited has heard it; else the background tries again
+
+    async def close(self) -> None:
+        """What is not done by now is unfinished work, which another process takes up."""
+        going = tuple(self._going)
+        for task in going:
+            task.cancel()
+        await asyncio.gather(*going, return_exceptions=True)
+
+
+def _goes_on(state: invoice.Invoice) -> bool:
+    """Whether engines are to be asked: it is on record that they will be, and not that they failed."""
+    posting = state.posting
+    return state.status is invoice.Status.DRAFT and bool(posting.documents) and posting.failure is None
+
+
+def _post(
+    invoice_id: UUID, said: Said, state: invoice.Invoice | None, rules: invoice.Rules
+) -> invoice.Decision:
+    return invoice.post(POST, state, invoice_id, rules, said)
+
+
+def _give_up(
+    invoice_id: UUID, because: str, said: Said, state: invoice.Invoice | None, _: invoice.Rules
+) -> invoice.Decision:
+    return invoice.give_up(state, invoice_id, because, said)
