@@ -42,7 +42,8 @@ class Invoices(SettlingServicer):
         self._estimator = estimator
         self._poster = poster
         self._callers = callers
-        replies = Replies(book.log.identity)
+        replies = Replies(book.log.identity, book.today)
+        self._replies = replies
         self._position = replies.position
         self._invoice = replies.invoice
         self._ingestion = Ingestion(book, estimator, replies)

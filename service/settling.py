@@ -14,11 +14,10 @@ from daybook.v1 import invoice_service_pb2_grpc as service_grpc
 from domain import crediting, identity, invoice
 from domain.findings import Findings
 
-from . import positions
 from .calls import Callers, deadline
+from .ingestion import Replies
 from .keys import resolved, there
 from .transact import Book, Outcome
-from .wire.invoices import write_invoice
 from .wire.keys import read_key
 from .wire.settlement import (
     add_settlement,
@@ -44,6 +43,7 @@ class SettlingServicer(service_grpc.InvoiceServiceServicer):
 
     _book: Book
     _callers: Callers
+    _replies: Replies
 
     async def VoidInvoice(
         self, request: service_pb.VoidInvoiceRequest, context: Context
@@ -140,23 +140,13 @@ class SettlingServicer(service_grpc.InvoiceServiceServicer):
     def _settled(self, invoice_id: UUID, outcome: Outcome[invoice.Invoice]) -> dict[str, Any]:
         """What the answer to every settlement holds."""
         return {
-            "position": self._token(outcome.position),
+            "position": self._replies.position(outcome.position),
             "replayed": outcome.recorded is None,
             "invoice": self._after(invoice_id, outcome),
         }
 
     def _after(self, invoice_id: UUID, outcome: Outcome[invoice.Invoice]) -> pb.Invoice:
-        state, before = outcome.state, outcome.history.recorded
-        message = write_invoice(
-            invoice_id,
-            state,
-            self._token,
-            created=before[0].recorded,
-            updated=outcome.recorded or before[-1].recorded,
-            full=False,
-        )
+        state = outcome.state
+        message = self._replies.invoice(invoice_id, outcome, pb.INVOICE_VIEW_BASIC)
         add_settlement(message, state.ledger, invoice_id, state.header.currency)
         return message
-
-    def _token(self, position: int) -> str:
-        return positions.token(self._book.log.identity, position)

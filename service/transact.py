@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -63,6 +63,10 @@ class Book:
     snapshot: Snapshot
     clock: Callable[[], datetime]
     limits: invoice.Limits = field(default_factory=invoice.Limits)
+
+    def today(self, legal_entity_id: str) -> date:
+        """The date where the legal entity is."""
+        return self.snapshot.current.today(legal_entity_id, self.clock())
 
     async def transact(
         self,

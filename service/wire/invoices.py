@@ -224,7 +224,7 @@ def write_invoice(
     *,
     full: bool,
 ) -> pb.Invoice:
-    """An invoice from its state. Ages are left to the reader: a write does not know them."""
+    """An invoice from its state. Ages depend on the day, and are added by who knows it."""
     created_at = write_instant(created) if created else None
     message = pb.Invoice(
         invoice_id=str(invoice_id),

@@ -128,6 +128,18 @@ async def test_a_posted_import_stands_posted_with_its_number(server: House) -> N
     assert claimed == NumberClaimed("de", "P-1", identity.invoice("posted"))
 
 
+async def test_an_import_that_is_owed_is_answered_with_its_ages_as_it_is_read(
+    server: House, queries: InvoiceQueryServiceAsyncStub
+) -> None:
+    content = a_posted_invoice("long overdue", "P-2")
+    content.due_date.CopyFrom(content.invoice_date)
+    content.posted_date.CopyFrom(content.invoice_date)
+    answer = await server.invoices.IngestInvoice(ingest(content))
+    read = await queries.GetInvoice(get(by_key("long overdue"), min_position=answer.position))
+    assert answer.invoice.days_open == read.invoice.days_open > 0
+    assert answer.invoice.days_overdue == read.invoice.days_overdue > 0
+
+
 async def test_a_view_decides_how_much_of_the_invoice_is_answered(invoices: InvoiceServiceAsyncStub) -> None:
     basic = await invoices.IngestInvoice(ingest())
     full = await invoices.IngestInvoice(ingest(view=pb.INVOICE_VIEW_FULL))

@@ -53,7 +53,7 @@ async def a_shop(limits: Limits | None = None) -> AsyncIterator[Shop]:
     await snapshot.refresh()
     book = Book(log, snapshot, now)
     async with estimating(book) as estimator:
-        yield Shop(log, Ingestion(book, estimator, Replies(log.identity)))
+        yield Shop(log, Ingestion(book, estimator, Replies(log.identity, book.today)))
 
 
 def streamed(key: str, lines: int) -> service_pb.StreamIngestInvoicesRequest:

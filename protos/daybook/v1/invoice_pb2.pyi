@@ -1056,7 +1056,7 @@ class Invoice(_message.Message):
     settlement_status: Global___SettlementStatus.ValueType
     """Whether what is owed has been settled."""
     invoice_number: _builtins.str
-    """The business number, once it has one."""
+    """The business number, once it has one. A canceled invoice has given it back and still shows it."""
     line_count: _builtins.int
     """How many lines it has, whatever the view shows."""
     reference_data_position: _builtins.str
