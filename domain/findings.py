@@ -37,6 +37,8 @@ class Rule(Enum):
     ENUM = "one of {have}; is {value}"
     POSITION = "a position answered by this service; is {value}"
     PAGE_TOKEN = "a page token answered for the same filter; is {value}"
+    EDITION_NAME = "1 to 24 small letters and digits, such as 20261231; is {value}"
+    NO_VERSION = "an instant or a position: only an invoice has versions"
     EITHER = "left out: it and {other} exclude each other"
     MASK = "no field {field} (have: {have})"
     CURRENCY = "an ISO 4217 code in capitals, such as EUR; is {value}"

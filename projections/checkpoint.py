@@ -48,6 +48,17 @@ CREATE TABLE IF NOT EXISTS projections.troubles (
     PRIMARY KEY (projection, code, generation)
 );
 
+-- Read models as they were at a position, beside the live ones, until they are dropped.
+CREATE TABLE IF NOT EXISTS projections.editions (
+    edition text NOT NULL,
+    projection text NOT NULL,
+    code integer NOT NULL,
+    position bigint NOT NULL,
+    instant timestamptz NOT NULL,
+    ready boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (edition, projection, code)
+);
+
 -- The newest work on a generation of each read model: what is to be done, and how far it has come.
 CREATE TABLE IF NOT EXISTS projections.rebuilds (
     projection text NOT NULL,

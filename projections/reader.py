@@ -13,6 +13,7 @@ import psycopg
 from store.log import DeadlineExceeded, Unavailable
 
 from .caught_up import Tidings
+from .editions import ASKED, Edition, NoSuchEdition
 from .projection import LOST, Connection, NotCaughtUp, NotReady, Pool, Projection, surfacing
 
 QUERY_SECONDS_MAX = 10.0  # when the caller sets no deadline of its own
@@ -75,6 +76,8 @@ class Reader:
         """
         loop = asyncio.get_running_loop()
         until = min(float("inf") if deadline is None else deadline, loop.time() + QUERY_SECONDS_MAX)
+        if (edition := ASKED.get()) is not None:
+            return await self._of(edition, projection, query, parameters, until)
         seen = 0
         try:
             async with asyncio.timeout_at(until):
@@ -91,6 +94,19 @@ class Reader:
             if deadline is not None and loop.time() >= deadline:
                 raise DeadlineExceeded() from error
             raise Unavailable("the read models do not answer") from error
+
+    async def _of(
+        self, edition: Edition, projection: Projection, query: str, parameters: Parameters, until: float
+    ) -> Answer[Rows]:
+        """The rows of a query on a read model as it was; that of an edition does not change."""
+        sql = query.format(table=edition.table(projection))
+        try:
+            async with asyncio.timeout_at(until):
+                return Answer(await self._rows(sql, parameters, prepare=False), edition.position)
+        except psycopg.errors.UndefinedTable as missing:
+            raise NoSuchEdition(name=edition.name, needed=projection.wire_name) from missing
+        except TimeoutError as error:
+            raise DeadlineExceeded() from error
 
     async def wait_until(self, projection: Projection, position: int, deadline: float | None = None) -> int:
         """The position that the read model has seen, once that is at least this one; raises as `ask` does."""

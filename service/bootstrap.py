@@ -18,16 +18,19 @@ import structlog
 from daybook.v1 import audit_service_pb2_grpc as audit_grpc
 from daybook.v1 import credit_memo_service_pb2_grpc as credit_memo_grpc
 from daybook.v1 import debit_memo_service_pb2_grpc as debit_memo_grpc
+from daybook.v1 import edition_service_pb2_grpc as edition_grpc
 from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from daybook.v1 import invoice_service_pb2_grpc as invoice_grpc
 from daybook.v1 import projection_service_pb2_grpc as projection_grpc
 from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
 from daybook.v1 import unfinished_work_service_pb2_grpc as unfinished_grpc
 from domain.invoice import Limits
+from projections import editions
 from projections.caught_up import Tidings
 from projections.checkpoint import prepare, ready
 from projections.credit_memos import CREDIT_MEMOS
 from projections.debit_memos import DEBIT_MEMOS
+from projections.editions import Edition
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
 from projections.leases import Leases
@@ -59,6 +62,7 @@ from .calls import Callers
 from .config import Config, local_user
 from .credit_memos import CreditMemos
 from .debit_memos import DebitMemos
+from .editions import Editions, named
 from .estimator import Estimator
 from .invoices import Invoices
 from .policies import EstimatePolicy
@@ -308,6 +312,23 @@ async def posting(estimator: Estimator) -> AsyncIterator[Poster]:
         await poster.close()
 
 
+async def build_edition(
+    dsn: str, *, read_model: str, edition: str, position: int, instant: str, **_: object
+) -> None:
+    """Works a read model out as it was, beside the live one."""
+    projection = next(each for each in READ_MODELS if each.wire_name == read_model)
+    built = Edition(edition, position, datetime.fromisoformat(instant))
+    codec = schema.codec()
+    async with pool(dsn, 1) as connections, connections.connection() as connection:
+        await editions.build(connection, dsn, codec.decode, frozenset(schema.REGISTRY), built, projection)
+
+
+def present() -> datetime:
+    """Now; for questions about an edition, the instant that it stands for."""
+    edition = editions.ASKED.get()
+    return edition.instant if edition else now()
+
+
 def assemble(
     config: Config, estimator: Estimator, poster: Poster, reader: Reader, connections: Pool, prover: Prover
 ) -> Server:
@@ -317,7 +338,7 @@ def assemble(
     invoices = Invoices(book, estimator, poster, callers)
     memos = DebitMemos(book, callers, reader)
     credits_ = CreditMemos(book, callers, reader)
-    queries = Queries(reader, snapshot, log.identity, now)
+    queries = Queries(reader, snapshot, log.identity, present)
     reference_data = ReferenceDataServicer(log, snapshot, callers)
     unfinished = UnfinishedWorkServicer(reader, estimator, callers, connections)
     read_models = ReadModels(connections, READ_MODELS, log.identity, now)
@@ -334,11 +355,18 @@ def assemble(
             reference_grpc.add_ReferenceDataServiceServicer_to_server, reference_data
         ),
         "ProjectionService": partial(projection_grpc.add_ProjectionServiceServicer_to_server, read_models),
+        "EditionService": partial(
+            edition_grpc.add_EditionServiceServicer_to_server,
+            Editions(
+                log, schema.codec().decode, connections, READ_MODELS, prover.jobs, config.database_url, now
+            ),
+        ),
         "UnfinishedWorkService": partial(
             unfinished_grpc.add_UnfinishedWorkServiceServicer_to_server, unfinished
         ),
     }
-    return build(config, {f"daybook.v1.{name}": register for name, register in services.items()})
+    full_names = {f"daybook.v1.{name}": register for name, register in services.items()}
+    return build(config, full_names, named(connections))
 
 
 async def watch(log: PostgresLog, server: Server, connections: Pool) -> None:

@@ -16,6 +16,7 @@ from grpc import StatusCode
 from domain import credit_memo, debit_memo, invoice, numbering, reference, sequence
 from domain.findings import Finding, Malformed, Rule
 from domain.refusal import Refused
+from projections.editions import NoSuchEdition
 from projections.generations import NoSuchGeneration, NoSuchProjection
 from projections.projection import NotCaughtUp
 from store.log import DeadlineExceeded, OutcomeUnknown, Overloaded, Unavailable
@@ -93,6 +94,7 @@ STATUS: dict[type[BaseException], StatusCode] = {
     debit_memo.VersionMoved: StatusCode.ABORTED,
     StreamNotFound: StatusCode.NOT_FOUND,
     NotYetDrafted: StatusCode.NOT_FOUND,
+    NoSuchEdition: StatusCode.NOT_FOUND,
     numbering.NumberTaken: StatusCode.ALREADY_EXISTS,
     sequence.PolicyUnknown: StatusCode.NOT_FOUND,
     invoice.VersionMoved: StatusCode.ABORTED,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -48,7 +49,19 @@ def asked_about(about: dict[str, str]) -> About:
     )
 
 
-JOBS: dict[str, Callable[..., Iterator[bytes]]] = {"verification": verification, "export": export}
+def edition(dsn: str, **told: Any) -> Iterator[bytes]:
+    """Nothing, once a read model of an edition is ready."""
+    from .bootstrap import build_edition
+
+    asyncio.run(build_edition(dsn, **told))
+    yield b""
+
+
+JOBS: dict[str, Callable[..., Iterator[bytes]]] = {
+    "verification": verification,
+    "export": export,
+    "edition": edition,
+}
 REFUSALS = (NotTrusted, BadWitness, NothingToTell, Unavailable)
 
 

@@ -53,7 +53,9 @@ WITHOUT_SAMPLE = {
     Rule.TIME_ZONE,
     Rule.UNIQUE_IDENTIFIER_DIFFERS,
     Rule.INSTANT,
+    Rule.EDITION_NAME,
     Rule.EITHER,
+    Rule.NO_VERSION,
     Rule.UUID_TEXT,
     Rule.HEX_TEXT,
 }

@@ -12,6 +12,7 @@ import typer
 
 from . import (
     audit_verbs,
+    edition_verbs,
     invoice_verbs,
     memo_verbs,
     projection_verbs,
@@ -38,6 +39,7 @@ reference = typer.Typer(no_args_is_help=True, help="The data that decisions rest
 projections = typer.Typer(
     invoke_without_command=True, help="How the read models fare; and how to work them out anew."
 )
+editions = typer.Typer(invoke_without_command=True, help="Lists as they were.")
 seal_key = typer.Typer(no_args_is_help=True, help="The keys that sign the seals of the log.")
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -85,6 +87,10 @@ projections.callback()(verb(projection_verbs.projections))
 for name, command in projection_verbs.VERBS.items():
     projections.command(name)(verb(command))
 app.add_typer(projections, name="projections")
+editions.callback()(verb(edition_verbs.editions))
+for name, command in edition_verbs.VERBS.items():
+    editions.command(name)(verb(command))
+app.add_typer(editions, name="editions")
 for name, command in proof_verbs.SEAL_KEY_VERBS.items():
     seal_key.command(name)(verb(command))
 app.add_typer(seal_key, name="seal-key")

@@ -58,6 +58,9 @@ class Service:
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=0.001, max=3600, help="How long a call may take.")
     ] = 30.0
+    edition: Annotated[
+        str, typer.Option(metavar="NAME", help="Ask the lists as they were, in this edition (`editions`).")
+    ] = ""
 
     def tls(self) -> Tls | None:
         """What TLS needs; None where nothing was said about it: then it is clear text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
 
 import grpc
@@ -15,6 +15,7 @@ from daybook.client import connect
 from daybook.v1.audit_service_pb2_grpc import AuditServiceStub
 from daybook.v1.credit_memo_service_pb2_grpc import CreditMemoServiceStub
 from daybook.v1.debit_memo_service_pb2_grpc import DebitMemoServiceStub
+from daybook.v1.edition_service_pb2_grpc import EditionServiceStub
 from daybook.v1.invoice_query_service_pb2_grpc import InvoiceQueryServiceStub
 from daybook.v1.invoice_service_pb2 import IngestInvoiceRequest, InvoiceKey, InvoiceNumber
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
@@ -36,6 +37,7 @@ class Remote:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.audit = AuditServiceStub(channel)
+        self.editions = EditionServiceStub(channel)
         self.invoices = InvoiceServiceStub(channel)
         self.credits = CreditMemoServiceStub(channel)
         self.memos = DebitMemoServiceStub(channel)
@@ -48,7 +50,19 @@ class Remote:
 @contextmanager
 def remote(service: Service) -> Iterator[Remote]:
     with connect(service.server, service.tls()) as channel:
-        yield Remote(channel)
+        yield Remote(
+            grpc.intercept_channel(channel, OfEdition(service.edition)) if service.edition else channel
+        )
+
+
+class OfEdition(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc,unused-ignore]
+    """Asks the read models of an edition in place of the live ones."""
+
+    def __init__(self, name: str) -> None:
+        self._named = ("daybook-edition", name)
+
+    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return continuation(details._replace(metadata=[*(details.metadata or ()), self._named]), request)
 
 
 def key_of(named: Named) -> InvoiceKey:

@@ -22,6 +22,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from domain.findings import Findings, Malformed, Rule
+from projections.editions import Edition, asked
 from store.log import OutcomeUnknown, Overloaded
 
 from ..errors import Ended, Fault, ShuttingDown, Unreadable, answer, fault_of
@@ -32,7 +33,10 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Behavior: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 StreamBehavior: TypeAlias = Callable[[Any, Context], Any]
 
+EditionNamed: TypeAlias = Callable[[str], Awaitable[Edition]]
+
 OURS = "/daybook."
+EDITION = "daybook-edition"  # in the metadata of a query
 GONE = Fault(grpc.StatusCode.CANCELLED, "", "the caller went away")
 DEADLINE_MAX = 120.0  # seconds; what a caller has at most, and when it says nothing
 LAST_WORDS_SECONDS = 1.0  # of the grace, to tell those that outlast it
@@ -112,7 +116,10 @@ class Incoming:
 class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
     """Surrounds every method of every service."""
 
-    def __init__(self, unary_max: int = 2000, streams_max: int = 500) -> None:
+    def __init__(
+        self, unary_max: int = 2000, streams_max: int = 500, edition_named: EditionNamed | None = None
+    ) -> None:
+        self._edition_named = edition_named
         self.unary = Lane(unary_max)
         self.streams = Lane(streams_max)
         self.closing = False
@@ -131,12 +138,26 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             return None
         name = handler_call_details.method
         if not method.request_streaming and not method.response_streaming:
+            behavior = self._dated(method.unary_unary, handler_call_details)
             return grpc.unary_unary_rpc_method_handler(
-                self._unary(name, method.unary_unary, Coder(method)),
+                self._unary(name, behavior, Coder(method)),
                 request_deserializer=None,
                 response_serializer=None,
             )
         return self._streaming(name, method)
+
+    def _dated(self, behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
+        """The method, asking the edition of the read models that the call's metadata names, if any."""
+        edition = next((value for key, value in details.invocation_metadata or () if key == EDITION), None)
+        find = self._edition_named
+        if edition is None or find is None:
+            return behavior
+
+        async def call(request: Any, context: Context) -> Any:
+            with asked(await find(str(edition))):
+                return await behavior(request, context)
+
+        return call
 
     def _unary(self, name: str, behavior: Behavior, coder: Coder) -> Behavior:
         async def call(raw: bytes, context: Context) -> Any:

@@ -120,3 +120,15 @@ def test_feed_prints_json_lines_and_goes_on_after_a_token(server: str, key: str)
     updated = daybook(server, "feed", "--until-now", "--type", "InvoiceUpdated").stdout
     assert {json.loads(line)["type"] for line in updated.splitlines()} == {"InvoiceUpdated"}
     assert "no event type" in daybook(server, "feed", "--type", "Nothing", status=1).output
+
+
+def test_lists_as_they_were_are_asked_by_edition(server: str, key: str) -> None:
+    before = rows(daybook(server, "list", "--all", "--csv").stdout)
+    said = daybook(server, "editions", "build", "yearend", "invoices").stdout
+    assert "invoices: ready" in said
+    ingest(server, invoice(f"{key}-later"))
+    assert rows(daybook(server, "list", "--all", "--csv", "--edition", "yearend").stdout) == before
+    assert "yearend" in daybook(server, "editions").stdout
+    daybook(server, "receivables", "--edition", "yearend", status=1)
+    assert "dropped" in daybook(server, "editions", "drop", "yearend").stdout
+    assert "no editions" in daybook(server, "editions").stdout
