@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-long check lint contract format protos bench bench-short
+.PHONY: help install demo serve test test-long check lint contract format protos bench bench-short history
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -47,6 +47,9 @@ format: install ## put code and contract into the house's form
 
 protos: $(TOOLS)/.installed ## write the generated code beside the contract
 	@$(TOOLS)/bin/python protos/generate.py
+
+history: install ## record the history of the samples anew, and what it comes to: see tests/test_replay.py
+	@$(BIN)/python -m tests.test_replay
 
 $(VENV)/.installed: pyproject.toml protos/pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "daybook needs Python 3.11 or newer on the path" >&2; exit 1; }

@@ -144,16 +144,16 @@ def finding_line(finding: pb.VerificationFinding) -> str:
 
 
 def verdict_text(verdict: pb.VerificationVerdict, findings: int) -> str:
-    lines = [f"NOT VERIFIED: {findings} findings" if findings else "VERIFIED"]
-    lines.append(f"  {verdict.event_count:,} events under {verdict.seal_count:,} seals")
+    lines = [f"NOT VERIFIED; findings: {findings:,}" if findings else "VERIFIED"]
+    lines.append(f"  events under seals: {verdict.event_count:,} under {verdict.seal_count:,}")
     if verdict.keys:
-        lines.append(f"  {verdict.signed_count:,} seals signed, with {', '.join(verdict.keys)}")
+        lines.append(f"  seals signed: {verdict.signed_count:,}, with {', '.join(verdict.keys)}")
     else:
         lines.append("  no key was named: signatures were compared with nothing; give --key")
     if verdict.witnessed_count:
-        lines.append(f"  {verdict.witnessed_count:,} seals compared with the witness")
+        lines.append(f"  seals compared with the witness: {verdict.witnessed_count:,}")
     if verdict.unsealed_event_count:
-        lines.append(f"  {verdict.unsealed_event_count:,} events are not sealed yet")
+        lines.append(f"  events not sealed yet: {verdict.unsealed_event_count:,}")
     if not findings and verdict.last_seal:
         lines.append(f"  the next time: --since {verdict.last_seal}:{verdict.last_digest}")
     return "\n".join(lines)

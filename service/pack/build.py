@@ -135,6 +135,8 @@ def _tell_invoice(parts: Parts, history: Sequence[Recorded]) -> None:
     parts.write("tables/taxes.csv", tables.csv_lines(tables.tax_rows(invoice_id, state)))
     _tell_events(parts, history)
     parts.related.update(dict.fromkeys(_related(state)))
+    credits_ = (getattr(recorded.event, "credit_memo_id", None) for recorded in history)
+    parts.related.update(dict.fromkeys(filter(None, credits_)))
     parts.write(SUMMARY, [report.summary_row(invoice_id, state)])
     if parts.shown < IN_FULL_MAX:
         parts.shown += 1
@@ -152,7 +154,10 @@ def _tell_events(parts: Parts, history: Iterable[Recorded]) -> None:
 
 
 def _related(state: invoice.Invoice) -> Iterator[UUID]:
-    """What else tells of an invoice: its number, its debit memo, the reference data that it rests on."""
+    """What else tells of an invoice: its number, its debit memo, the reference data that it rests on.
+
+    Credit memos are named by its events.
+    """
     header, kinds = state.header, reference.Kind
     if number := state.number or header.invoice_number:
         yield identity.number(header.legal_entity_id, number)

@@ -284,13 +284,13 @@ def verified(path: str, keys: Iterable[str]) -> str:
     told = [
         f"{path}: VERIFIED",
         f"  {said}",
-        f"  {events} events of {streams} histories stand in the log as {verification.seals} seals cover them",
+        f"  events that stand in the log as seals cover them: {events}, of {streams} histories",
     ]
     for key in sorted(verification.signers):
         compared = "you named it" if verification.asked else "compare it with the key that you were told"
         told.append(f"  seals are signed with {key}: {compared}")
     if verification.unsigned:
-        told.append(f"  {verification.unsigned} seals are not signed: they prove nothing against their maker")
+        told.append(f"  seals without signature, no proof against their maker: {verification.unsigned}")
     return "\n".join(told)
 
 
