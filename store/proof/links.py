@@ -10,14 +10,13 @@ from uuid import UUID
 
 from ..chain import digest
 from .findings import Fault, Finding, Findings
-from .rows import BEHIND_META, PREV, Connection, in_hex, prev_of
+from .rows import PREIMAGE, PREV, Connection, in_hex, prev_of
 
 STREAMS_MAX = 100_000  # whose last event is remembered, twice: the events before others are looked up
 PART_EVENTS = 10_000
-VERSIONS = 20_000
+VERSIONS_MAX = 100_000  # that are remembered
 FIRST = (1).to_bytes(8, "big")
-FOLLOWING = {v.to_bytes(8, "big"): (v + 1).to_bytes(8, "big") for v in range(1, VERSIONS)}
-END = b'"' + BEHIND_META
+NOWHERE = (b"", b"")
 
 BEFORE = """
 SELECT event.originator_id, event.originator_version, event.topic, event.state
@@ -48,21 +47,35 @@ class Links:
         self._heads: dict[bytes, Head] = {}
         self._older: dict[bytes, Head] = {}
         self._open: list[Open] = []
+        self._offset = 0  # from the end of an event's name to what it says of the one before, as seen last
 
     def read(self, rows: Iterable[bytes]) -> tuple[bytes, bytes]:
-        """The leaves and places of rows; what does not follow what is remembered is left open."""
+        """The leaves and places of rows; what does not follow what is remembered is left open.
+
+        This is the inner loop of a verification: most events follow the one before them in the log, and name
+        it at the same place in their form as the last that was looked at.
+        """
         leaves: list[bytes] = []
         places: list[bytes] = []
-        heads, older = self._heads, self._older
+        put_leaf, put_place = leaves.append, places.append
+        heads, older, hash_of, hex_of, following = self._heads, self._older, sha256, in_hex, FOLLOWING
+        stream, want, link, offset = b"", b"", b"", self._offset
         for row in rows:
-            digest = sha256(row[14:]).digest()
-            stream, version = row[18:34], row[38:46]
-            leaves += (row[6:14], digest)
-            places += (stream, version)
-            known = heads.get(stream) or older.get(stream)
-            if known is None or known[0] != version or known[1] not in row:
-                self._look_closer(row, stream, version)
-            heads[stream] = FOLLOWING.get(version) or _after(version), PREV + in_hex(digest) + END
+            digest = hash_of(row[14:]).digest()
+            version = row[38:46]
+            put_leaf(row[6:14])
+            put_leaf(digest)
+            if row[18:34] != stream:
+                heads[stream] = want, link
+                stream = row[18:34]
+                want, link = heads.get(stream) or older.get(stream) or NOWHERE
+            if version != want or not row.startswith(link, offset + row[49]):
+                offset = self._look_closer(row, want, link, offset)
+            put_place(stream)
+            put_place(version)
+            want, link = following[version], PREV + hex_of(digest)
+        heads[stream] = want, link
+        self._offset = offset
         if len(heads) > STREAMS_MAX:
             self._older, self._heads = heads, {}
         return b"".join(leaves), b"".join(places)
@@ -81,11 +94,16 @@ class Links:
             self._tell(each, is_there=bool(said))
         self._open.clear()
 
-    def _look_closer(self, row: bytes, stream: bytes, version: bytes) -> None:
+    def _look_closer(self, row: bytes, want: bytes, link: bytes, offset: int) -> int:
+        """Where an event names the one before it; left open if that is not the one that is remembered."""
+        version = row[38:46]
+        if version == want and (at := row.find(link, PREIMAGE)) >= 0:
+            return at - row[49]
         prev = prev_of(row)
         if version != FIRST or prev:
             position, number = (int.from_bytes(each, "big", signed=True) for each in (row[6:14], version))
-            self._open.append(Open(position, stream, number, prev.decode(errors="replace")))
+            self._open.append(Open(position, row[18:34], number, prev.decode(errors="replace")))
+        return offset
 
     def _looked_up(self, wanted: list[tuple[bytes, int]]) -> dict[tuple[bytes, int], str]:
         if not wanted:
@@ -108,5 +126,14 @@ class Links:
         self._findings.add(Finding(Fault.UNCHAINED, text, each.position, stream, each.version))
 
 
-def _after(version: bytes) -> bytes:
-    return (int.from_bytes(version, "big", signed=True) + 1).to_bytes(8, "big", signed=True)
+class _Following(dict[bytes, bytes]):
+    """Versions in eight bytes, and the one that follows each; made as they are met."""
+
+    def __missing__(self, version: bytes) -> bytes:
+        after = (int.from_bytes(version, "big", signed=True) + 1).to_bytes(9, "big", signed=True)[1:]
+        if len(self) < VERSIONS_MAX:
+            self[version] = after
+        return after
+
+
+FOLLOWING = _Following()
