@@ -82,13 +82,13 @@ def test_a_log_that_nobody_touched_verifies(book: Tampered) -> None:
     ("deed", "found"),
     [
         pytest.param(
-            "UPDATE daybook.events SET state = overlay(state PLACING '\\x37' FROM length(state) - 3)"
+            "UPDATE daybook.events SET state = overlay(state PLACING '\\x78' FROM length(state) - 3)"
             " WHERE notification_id = 2",
             [("altered", 2, "01", 2)],
             id="a byte edited",
         ),
         pytest.param(
-            "UPDATE daybook.events SET state = overlay(state PLACING '\\x37' FROM length(state) - 3)"
+            "UPDATE daybook.events SET state = overlay(state PLACING '\\x78' FROM length(state) - 3)"
             " WHERE notification_id = 8",
             [("altered", 8, "02", 4)],
             id="a byte edited in the last event of a stream",
@@ -150,7 +150,7 @@ def test_a_log_that_nobody_touched_verifies(book: Tampered) -> None:
             id="personal text replaced",
         ),
         pytest.param(
-            "UPDATE daybook.events SET state = overlay(state PLACING '\\x37' FROM length(state) - 3)"
+            "UPDATE daybook.events SET state = overlay(state PLACING '\\x78' FROM length(state) - 3)"
             " WHERE notification_id = 13",
             [("unchained", 14, "01", 6)],
             id="a byte edited that no seal covers yet",
