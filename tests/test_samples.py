@@ -32,6 +32,7 @@ WITHOUT_SAMPLE = {
     Rule.MEMO_DIFFERS,
     Rule.MEMO_STAYS_DRAFT,
     # and what no ingestion can break:
+    Rule.AFTER_TODAY,
     Rule.COUNTRY,
     Rule.DRY_RUN_ONLY,
     Rule.ENDPOINT,
@@ -39,6 +40,7 @@ WITHOUT_SAMPLE = {
     Rule.NAMES_ENGINE,
     Rule.MEMO_STAYS,
     Rule.NOT_CHANGEABLE,
+    Rule.NOT_POSITIVE,
     Rule.PAGE_TOKEN,
     Rule.SET_FOR_ALL,
     Rule.PATTERN,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import grpc
 import pytest
@@ -23,6 +24,7 @@ from daybook.v1 import invoice_query_service_pb2 as query_pb
 from daybook.v1 import invoice_service_pb2 as service_pb
 from daybook.v1 import reference_data_service_pb2 as reference_pb
 from daybook.v1 import settlement_pb2
+from service import positions
 
 from .house import House, at_home, refused
 from .messages import a_line, a_posted_invoice, a_tax, an_invoice, apply, by_id, day, get, ingest
@@ -30,6 +32,11 @@ from .messages import a_line, a_posted_invoice, a_tax, an_invoice, apply, by_id,
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Code = grpc.StatusCode
+
+
+def today_in_germany() -> date:
+    """Today where the legal entity is."""
+    return datetime.now(ZoneInfo("Europe/Berlin")).date()
 
 
 def euros(text: str, currency: str = "EUR") -> Money:
@@ -57,7 +64,14 @@ def payment(invoice_id: str, amount: str, request_id: str = "p-1", **said: Any) 
     )
 
 
+async def newest(house: House, invoice_id: str) -> str:
+    """The position of what happened to an invoice last."""
+    history = await house.log.read(UUID(invoice_id))
+    return positions.token(house.log.identity, history.position)
+
+
 async def shown(house: House, invoice_id: str, position: str) -> query_pb.GetInvoiceResponse:
+    position = position or await newest(house, invoice_id)
     return await house.queries.GetInvoice(get(by_id(invoice_id), min_position=position))
 
 
@@ -324,7 +338,7 @@ async def owed_by(house: House, account: str, position: str, **said: Any) -> lis
 
 
 async def test_receivables_are_what_an_account_owes_and_has_in_each_currency(server: House) -> None:
-    account, today = f"acc-{uuid4()}", date.today()  # noqa: DTZ011
+    account, today = f"acc-{uuid4()}", today_in_germany()
     late, soon = day(today - timedelta(days=3)), day(today + timedelta(days=30))
     overdue = await posted(server, "100.00", account_id=account, due_date=late)
     await posted(server, "40.00", account_id=account, due_date=soon)
@@ -370,7 +384,7 @@ async def test_receivables_come_in_pages_by_account_and_currency(own_server: Hou
 
 
 async def test_invoices_are_listed_by_settlement_and_overdue(server: House) -> None:
-    account, today = f"acc-{uuid4()}", date.today()  # noqa: DTZ011
+    account, today = f"acc-{uuid4()}", today_in_germany()
     late = day(today - timedelta(days=3))
     open_, part, paid, void = [
         await posted(server, "100.00", account_id=account, due_date=late) for _ in range(4)
@@ -393,6 +407,18 @@ async def test_invoices_are_listed_by_settlement_and_overdue(server: House) -> N
     assert await ids(settlement_statuses=[pb.SETTLEMENT_STATUS_SETTLED]) == [paid]
     assert await ids(settlement_statuses=[pb.SETTLEMENT_STATUS_NOT_APPLICABLE]) == [void]
     assert (await shown(server, part, done.position)).invoice.days_overdue == 3
+
+
+async def test_what_was_paid_late_was_open_and_overdue_until_it_was_settled(server: House) -> None:
+    today = today_in_germany()
+    before = {days: day(today - timedelta(days=days)) for days in (4, 10, 20)}
+    owed = await posted(server, due_date=before[10], posted_date=before[20])
+    open_ = await shown(server, owed, "")
+    assert (open_.invoice.days_open, open_.invoice.days_overdue) == (20, 10)
+    paid = await server.invoices.RecordPayment(payment(owed, "100.00", effective_date=before[4]))
+    settled = await shown(server, owed, paid.position)
+    assert settled.invoice.full_settlement_date == before[4]
+    assert (settled.invoice.days_open, settled.invoice.days_overdue) == (16, 6)
 
 
 # Races
@@ -474,11 +500,11 @@ async def test_credit_applied_at_once_is_applied_no_further_than_it_goes(
     ]
     outcomes = Counter(await asyncio.gather(*map(outcome, calls)))
     assert set(outcomes) <= {"DONE", "CREDIT_USED_UP", "NOTHING_OWED", "CONTENDED"}
-    position = (await server.log.read(UUID(memo.credit_memo_id))).position
+    position = await newest(server, memo.credit_memo_id)
     whole = await server.credits.GetCreditMemo(
         credit_service_pb.GetCreditMemoRequest(
             credit_memo_id=memo.credit_memo_id,
-            min_position=f"{memo.position.rpartition('.')[0]}.{position}",
+            min_position=position,
         )
     )
     applied = sum(Decimal(plain(each.amount)) for each in whole.credit_memo.applications)

@@ -200,7 +200,7 @@ class CreditMemo(_message.Message):
     invoice_id: _builtins.str
     """The invoice that it was made of."""
     invoice_number: _builtins.str
-    """That invoice's number when it was made."""
+    """That invoice's number when it was made; empty where it had none, or got it from its series in the same append."""
     account_id: _builtins.str
     """The account that is credited."""
     currency_code: _builtins.str
