@@ -88,7 +88,8 @@ def void(command: Void, state: Invoice, invoice_id: UUID, rules: Rules) -> Decis
     making = _Making(state, invoice_id, rules, CreditOrigin.VOID, day)
     making.add_lines(state.lines, sign=1)
     credit = making.applied(state.totals.balance)
-    return Decision((invoice.InvoiceVoided(credit),), elsewhere=making.elsewhere(credit))
+    filed = invoice.void_documents(state, "the invoice was voided")
+    return Decision((invoice.InvoiceVoided(credit), *filed), elsewhere=making.elsewhere(credit))
 
 
 def write_off(

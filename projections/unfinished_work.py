@@ -22,7 +22,8 @@ PAGE_SIZE_MAX = 500
 
 CREATE = """
 CREATE TABLE {table} (
-    invoice_id uuid PRIMARY KEY,
+    invoice_id uuid NOT NULL,
+    kind text COLLATE "C" NOT NULL,
     asked_position bigint NOT NULL,
     unique_identifier text COLLATE "C" NOT NULL,
     since timestamptz NOT NULL,
@@ -30,7 +31,8 @@ CREATE TABLE {table} (
     failures integer NOT NULL,
     engine_id text COLLATE "C" NOT NULL,
     code text COLLATE "C" NOT NULL,
-    because text NOT NULL
+    because text NOT NULL,
+    PRIMARY KEY (invoice_id, kind)
 );
 """
 INDEX = """
@@ -40,6 +42,7 @@ CREATE INDEX ON {table} (due);
 ROWS = Rows(
     {
         "invoice_id": "uuid",
+        "kind": "text",
         "asked_position": "int8",
         "unique_identifier": "text",
         "since": "timestamptz",
@@ -59,11 +62,16 @@ LIST = (
 DUE = f"SELECT {NAMES} FROM {{table}} WHERE due <= %(now)s ORDER BY due LIMIT %(limit)s"
 
 
+ESTIMATE, POSTING, VOIDING = "ESTIMATE", "POSTING", "VOIDING"
+Key = tuple[UUID, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """The tax of an invoice that is asked for and not worked out."""
+    """Something about an invoice that is asked for and not done."""
 
     invoice_id: UUID
+    kind: str  # one of KINDS
     asked_position: int
     unique_identifier: str  # empty where there is none, or it was not at hand
     since: datetime
@@ -77,6 +85,7 @@ class Unfinished:
     def row(self) -> tuple[object, ...]:
         return (
             self.invoice_id,
+            self.kind,
             self.asked_position,
             self.unique_identifier,
             self.since,
@@ -122,26 +131,29 @@ async def project(connection: Connection, table: str, batch: Sequence[Recorded])
     before = await _stored(connection, table, {each.stream for each in batch if each.version > 1})
     after = dict(before)
     for recorded in batch:
-        if (stands := follow(after.get(recorded.stream), recorded)) is None:
-            after.pop(recorded.stream, None)
-        else:
-            after[recorded.stream] = stands
-    if changed := [invoice_id for invoice_id, row in before.items() if after.get(invoice_id) != row]:
-        await connection.execute(REMOVE.format(table=table).encode(), (changed,))
-    if new := [row.row for invoice_id, row in after.items() if before.get(invoice_id) != row]:
+        for kind, following in KINDS.items():
+            key = (recorded.stream, kind)
+            if (stands := following(after.get(key), recorded)) is None:
+                after.pop(key, None)
+            else:
+                after[key] = stands
+    touched = {key[0] for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    if gone := touched & {key[0] for key in before}:
+        await connection.execute(REMOVE.format(table=table).encode(), (list(gone),))
+    if new := [row.row for key, row in after.items() if key[0] in touched]:
         await ROWS.write(connection, table, new)
 
 
-async def _stored(connection: Connection, table: str, touched: set[UUID]) -> dict[UUID, Unfinished]:
+async def _stored(connection: Connection, table: str, touched: set[UUID]) -> dict[Key, Unfinished]:
     if not touched:
         return {}
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(STORED.format(table=table).encode(), (list(touched),))
-        return {row[0]: Unfinished(*row) for row in await cursor.fetchall()}
+        return {row[:2]: Unfinished(*row) for row in await cursor.fetchall()}
 
 
 def follow(before: Unfinished | None, recorded: Recorded) -> Unfinished | None:
-    """What is unfinished of an invoice after an event; None: nothing."""
+    """What is unfinished of an invoice's estimate after an event; None: nothing."""
     at = recorded.recorded
     match recorded.event:
         case invoice.InvoiceDrafted() | invoice.InvoiceRevised():
@@ -150,23 +162,66 @@ def follow(before: Unfinished | None, recorded: Recorded) -> Unfinished | None:
         case invoice.TaxEstimationRequested():
             return _asked(before, recorded, at, None)
         case invoice.TaxEstimationFailed() as failed:
-            stands = before or _asked(None, recorded, at, None)
-            failures = stands.failures + 1
-            pause = min(PAUSE_LEAST * 2 ** min(failures - 1, DOUBLED_MOST), PAUSE_MOST)
-            return replace(
-                stands,
-                failures=failures,
-                due=at + pause,
-                engine_id=failed.engine_id,
-                code=failed.code,
-                because=failed.because,
-            )
+            return _failed(before or _asked(None, recorded, at, None), recorded, failed)
         case invoice.TaxEstimated(following=0) | invoice.TaxSkipped(following=0):
             return None
         case invoice.InvoiceCanceled() | invoice.InvoicePosted():
             return None
         case _:
             return before
+
+
+def follow_posting(before: Unfinished | None, recorded: Recorded) -> Unfinished | None:
+    """What is unfinished of its posting."""
+    match recorded.event:
+        case invoice.PostingTaxRequested():
+            due = recorded.recorded + CALLERS_OWN
+            return replace(before, due=due) if before else _new(POSTING, recorded, due)
+        case invoice.PostingFailed() as failed:
+            return _failed(before or _new(POSTING, recorded, recorded.recorded), recorded, failed)
+        case (
+            invoice.InvoicePosted()
+            | invoice.InvoiceCanceled()
+            | invoice.InvoiceRevised()
+            | invoice.TaxVoidRequested()
+        ):
+            return None
+        case _:
+            return before
+
+
+def follow_voiding(before: Unfinished | None, recorded: Recorded) -> Unfinished | None:
+    """What is unfinished of voiding its documents at engines."""
+    match recorded.event:
+        case invoice.TaxVoidRequested():
+            at = recorded.recorded
+            return replace(before, due=at) if before else _new(VOIDING, recorded, at)
+        case invoice.TaxVoidFailed() as failed:
+            return _failed(before or _new(VOIDING, recorded, recorded.recorded), recorded, failed)
+        case invoice.TaxVoided():
+            return None
+        case _:
+            return before
+
+
+Failed = invoice.TaxEstimationFailed | invoice.PostingFailed | invoice.TaxVoidFailed
+
+
+def _failed(stands: Unfinished, recorded: Recorded, failed: Failed) -> Unfinished:
+    failures = stands.failures + 1
+    pause = min(PAUSE_LEAST * 2 ** min(failures - 1, DOUBLED_MOST), PAUSE_MOST)
+    return replace(
+        stands,
+        failures=failures,
+        due=recorded.recorded + pause,
+        engine_id=failed.engine_id,
+        code=failed.code,
+        because=failed.because,
+    )
+
+
+def _new(kind: str, recorded: Recorded, due: datetime) -> Unfinished:
+    return Unfinished(recorded.stream, kind, recorded.position, "", recorded.recorded, due)
 
 
 def _asked(
@@ -180,7 +235,10 @@ def _asked(
     key = content.unique_identifier if isinstance(content, invoice.InvoiceDrafted) else ""
     if before is not None:
         key = key or before.unique_identifier
-    return Unfinished(recorded.stream, recorded.position, key, recorded.recorded, due)
+    return Unfinished(recorded.stream, ESTIMATE, recorded.position, key, recorded.recorded, due)
+
+
+KINDS = {ESTIMATE: follow, POSTING: follow_posting, VOIDING: follow_voiding}
 
 
 TOPICS = frozenset(
@@ -193,11 +251,16 @@ TOPICS = frozenset(
         "TaxEstimationFailed",
         "InvoiceCanceled",
         "InvoicePosted",
+        "PostingTaxRequested",
+        "PostingFailed",
+        "TaxVoidRequested",
+        "TaxVoidFailed",
+        "TaxVoided",
     )
 )
 UNFINISHED_WORK = Projection(
     name="unfinished_work",
-    code=1,
+    code=2,
     topics=TOPICS,
     create=CREATE,
     index=INDEX,

@@ -65,7 +65,7 @@ from .debit_memos import DebitMemos
 from .editions import Editions, named
 from .estimator import Estimator
 from .invoices import Invoices
-from .policies import EstimatePolicy
+from .policies import FinishPolicy
 from .poster import Poster
 from .proof import Prover
 from .queries import Queries
@@ -227,9 +227,9 @@ async def policies(config: Config, log: PostgresLog, codec: Codec, connections: 
     snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
     await snapshot.refresh()
     book = Book(log, snapshot, now, Limits(lines_max=config.lines_max))
-    async with estimating(book) as estimator:
+    async with estimating(book) as estimator, posting(estimator) as poster:
         reader = Reader(connections, Tidings(config.database_url))
-        policy = EstimatePolicy(reader, estimator, now, Who("local", local_user()))
+        policy = FinishPolicy(reader, estimator, poster, now, Who("local", local_user()))
         async with doing(snapshot.follow()), doing(policy.run()):
             yield
 
@@ -340,7 +340,7 @@ def assemble(
     credits_ = CreditMemos(book, callers, reader)
     queries = Queries(reader, snapshot, log.identity, present)
     reference_data = ReferenceDataServicer(log, snapshot, callers)
-    unfinished = UnfinishedWorkServicer(reader, estimator, callers, connections)
+    unfinished = UnfinishedWorkServicer(reader, estimator, poster, callers, connections)
     read_models = ReadModels(connections, READ_MODELS, log.identity, now)
     services: dict[str, Register] = {
         "InvoiceService": partial(invoice_grpc.add_InvoiceServiceServicer_to_server, invoices),

@@ -8,13 +8,13 @@ from functools import partial
 from uuid import UUID
 
 from domain import invoice, sequence
-from domain.invoice import NOTHING_SAID, AskAgain, Said
+from domain.invoice import NOTHING_SAID, AskAgain, EngineFailed, FailureCode, Said
 from domain.refusal import Refused
 from store.log import Meta
 
 from .errors import Contended
 from .estimator import ANSWER_MARGIN, APPEND_SECONDS
-from .tax_remote import Engines
+from .tax_remote import Engines, Voided
 from .transact import Book, Outcome
 
 ROUNDS_MAX = 8  # of asking, while the draft or the reference data changes
@@ -85,6 +85,27 @@ class Poster:
                 if not _goes_on(outcome.state):
                     return Posting(outcome)
         raise Contended(attempts=ROUNDS_MAX)
+
+    async def void(self, invoice_id: UUID, meta: Meta) -> Outcome[invoice.Invoice]:
+        """Has engines void what is not to count, and records what they say."""
+        until = asyncio.get_running_loop().time() + APPEND_SECONDS
+        stands = await self._as_it_stands(invoice_id, meta, until)
+        to_void = stands.state.posting.to_void
+        said = await asyncio.gather(*map(self._voided, to_void))
+        calls = tuple(call for each in said for call in each.calls)
+        failure = next((each.failure for each in said if each.failure), None)
+        until = asyncio.get_running_loop().time() + APPEND_SECONDS
+        return await self.book.transact(
+            invoice_id, lambda state, _: invoice.record_void(state, to_void, calls, failure), meta, until
+        )
+
+    async def _voided(self, document: invoice.TaxDocument) -> Voided:
+        """An engine that is asleep voids all the same what it has filed."""
+        engine = self.book.snapshot.current.tax_engines.get(document.engine_id)
+        if engine is None:
+            because = f"there is no tax engine {document.engine_id} any more"
+            return Voided((), EngineFailed(document.engine_id, FailureCode.NO_ENGINE, because))
+        return await self.engines.void(engine, document.document_code)
 
     async def _decide(
         self, invoice_id: UUID, meta: Meta, until: float, said: Said = NOTHING_SAID

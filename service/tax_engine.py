@@ -25,10 +25,15 @@ MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
 
 class TaxEngine(engine_grpc.TaxEngineServiceServicer):
-    """Answers from rates. It keeps nothing, so that the same request is answered the same."""
+    """Answers from rates. Of an estimate it keeps nothing; what it filed it knows as long as it runs.
+
+    An engine of your own keeps its documents for good.
+    """
 
     def __init__(self, rates: RateTable) -> None:
         self._rates = rates
+        self._filed: dict[str, pb.CalculateTaxResponse] = {}
+        self._voided: set[str] = set()
 
     async def CalculateTax(
         self, request: pb.CalculateTaxRequest, context: Context
@@ -39,7 +44,18 @@ class TaxEngine(engine_grpc.TaxEngineServiceServicer):
             asked = read_request(request)
         except Malformed as malformed:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(malformed))
-        return write_answer(asked, tax.estimate(asked, self._rates))
+        if not request.commit:
+            return write_answer(asked, tax.estimate(asked, self._rates))
+        if request.document_code in self._voided:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the document was voided")
+        if request.document_code not in self._filed:
+            answer = write_answer(asked, tax.estimate(asked, self._rates))
+            self._filed[request.document_code] = answer
+        return self._filed[request.document_code]
+
+    async def VoidTax(self, request: pb.VoidTaxRequest, context: Context) -> pb.VoidTaxResponse:
+        self._voided.add(request.document_code)
+        return pb.VoidTaxResponse(document_code=request.document_code)
 
 
 async def serve(rates: RateTable, listen: str, say: Callable[[str], None] = print) -> None:

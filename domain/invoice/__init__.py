@@ -88,7 +88,7 @@ from .events import (
 )
 from .ledger import UNTOUCHED, Credit, Ledger, Payment
 from .limits import Limits, Rules
-from .posting import Post, give_up, post
+from .posting import Post, give_up, post, record_void
 from .references import is_of_memo
 from .rules import Checked, check
 from .settlement import (
@@ -247,6 +247,7 @@ __all__ = [
     "is_of_memo",
     "post",
     "record_payment",
+    "record_void",
     "request_tax",
     "require_currency",
     "require_open",

@@ -34,7 +34,10 @@ from .events import (
     PostingTaxRequested,
     Status,
     TaxDocument,
+    TaxEngineCalled,
     TaxPosted,
+    TaxVoided,
+    TaxVoidFailed,
     TaxVoidRequested,
 )
 from .limits import Rules
@@ -90,6 +93,22 @@ def give_up(invoice: Invoice | None, invoice_id: UUID, because: str, said: Said 
         return NOTHING
     filed = void_documents(invoice, because)
     return Decision((*said.calls, *filed)) if filed else NOTHING
+
+
+def record_void(
+    invoice: Invoice | None,
+    asked: tuple[TaxDocument, ...],
+    calls: tuple[TaxEngineCalled, ...],
+    failure: EngineFailed | None,
+) -> Decision:
+    """What engines said when they were asked to void these documents."""
+    if invoice is None or not invoice.posting.to_void:
+        return NOTHING
+    if failure is not None:
+        return Decision((*calls, TaxVoidFailed(failure.engine_id, failure.code.value, failure.because)))
+    if not set(invoice.posting.to_void) <= set(asked):
+        return Decision(calls)  # more are to be voided meanwhile: all of them are asked for again
+    return Decision((*calls, TaxVoided(invoice.posting.to_void)))
 
 
 def _refuse_closed(invoice: Invoice, reference: ReferenceData) -> None:

@@ -130,6 +130,7 @@ class Posting:
     given_up: int = 0  # times
     failure: PostingFailed | None = None
     to_void: tuple[TaxDocument, ...] = ()
+    void_failure: TaxVoidFailed | None = None
 
 
 @dataclass(slots=True)
@@ -394,8 +395,9 @@ def _take_posting(posting: Posting, event: PostingEvent) -> None:
             posting.given_up += 1
         case TaxVoided(documents=documents):
             posting.to_void = tuple(each for each in posting.to_void if each not in documents)
+            posting.void_failure = None
         case TaxVoidFailed():
-            pass  # a fact about the engine
+            posting.void_failure = event
         case _:
             assert_never(event)
 

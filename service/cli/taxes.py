@@ -122,11 +122,24 @@ def print_retried(retried: Any, *, as_json: bool) -> int:
             print_json(each)
         else:
             console().print(each.invoice_id)
-            told(each.tax, each.failure)
-        status = FAILED if each.tax == service_pb.TAX_OUTCOME_FAILED else status
+            told_again(each)
+        status = FAILED if each.HasField("failure") else status
     if not as_json:
         console().print(f"{len(retried)} tried again")
     return status
+
+
+def told_again(retried: work_pb.RetriedWork) -> None:
+    """What became of something that was tried again."""
+    if retried.kind == work_pb.UNFINISHED_WORK_KIND_ESTIMATE:
+        told(retried.tax, retried.failure)
+        return
+    what = choice(work_pb.UnfinishedWorkKind.DESCRIPTOR, retried.kind)
+    failure = retried.failure
+    why = f": {failure.code} {failure.engine_id}: {failure.description}" if failure.code else ": done"
+    if retried.posting == service_pb.POSTING_OUTCOME_PENDING:
+        why = ": not answered yet"
+    console(stderr=True).print(f"{what}{why}")
 
 
 def rates_in(file: str) -> list[reference_pb.TaxRate]:

@@ -18,6 +18,7 @@ from .values import EnumTable, read_date, read_decimal, write_date, write_decima
 
 TRANSACTION_TYPES = EnumTable(pb.TransactionType, tax.TransactionType, "TRANSACTION_TYPE")
 METHOD = "/daybook.tax.v1.TaxEngineService/CalculateTax"
+VOID = "/daybook.tax.v1.TaxEngineService/VoidTax"
 
 
 def written(request: tax.Request) -> bytes:
@@ -36,6 +37,22 @@ def written(request: tax.Request) -> bytes:
         account_id=request.account_id,
         lines=map(_line, request.lines),
     ).SerializeToString(deterministic=True)
+
+
+def written_void(document_code: str) -> bytes:
+    return pb.VoidTaxRequest(document_code=document_code).SerializeToString(deterministic=True)
+
+
+def read_void(engine_id: str, document_code: str, body: bytes) -> str:
+    """The code that was voided. Raises EngineFailed where the engine speaks of another."""
+    try:
+        said = pb.VoidTaxResponse.FromString(body).document_code
+    except DecodeError:
+        said = ""
+    if said != document_code:
+        because = f"asked to void {document_code}, it answered {said!r:.80}"
+        raise invoice.EngineFailed(engine_id, invoice.FailureCode.NONSENSE, because)
+    return said
 
 
 def _line(line: tax.Line) -> pb.TaxLine:

@@ -28,6 +28,8 @@ from domain.invoice import (
     TaxDocument,
     TaxPosted,
     TaxStatus,
+    TaxVoided,
+    TaxVoidFailed,
     TaxVoidRequested,
 )
 from domain.reference import EntryStatus, PeriodStatus
@@ -337,3 +339,30 @@ def test_a_posting_that_has_become_impossible_is_given_up() -> None:
 def test_an_engine_that_is_asleep_is_not_asked() -> None:
     asleep = rules(a_rate("a", "19"), replace(FAR, status=EntryStatus.INACTIVE))
     given(*FAR_DRAFT, rules=asleep).when(POST).then(PostingFailed)
+
+
+# Voiding documents
+
+DOCUMENT = TaxDocument("far", CODE)
+TO_VOID = (*REQUESTED, *given(*REQUESTED, rules=RATES).when(Cancel()).decide().events)
+CALLED = invoice.TaxEngineCalled("far", CODE, "void", 1, 7, "SUCCESS", "")
+
+
+def test_a_document_that_its_engine_has_voided_is_done_with() -> None:
+    decision = invoice.record_void(state_of(TO_VOID), (DOCUMENT,), (CALLED,), None)
+    assert decision.events == (CALLED, TaxVoided((DOCUMENT,)))
+    done = state_of((*TO_VOID, *decision.events))
+    assert done.posting.to_void == ()
+    assert invoice.record_void(done, (DOCUMENT,), (CALLED,), None).events == ()
+
+
+def test_a_document_that_could_not_be_voided_is_still_to_be_voided() -> None:
+    failure = invoice.EngineFailed("far", invoice.FailureCode.UNREACHABLE, "out of reach")
+    decision = invoice.record_void(state_of(TO_VOID), (DOCUMENT,), (CALLED,), failure)
+    assert decision.events == (CALLED, TaxVoidFailed("far", "UNREACHABLE", "out of reach"))
+    assert state_of((*TO_VOID, *decision.events)).posting.to_void == (DOCUMENT,)
+
+
+def test_what_is_to_be_voided_meanwhile_is_asked_for_again() -> None:
+    decision = invoice.record_void(state_of(TO_VOID), (), (CALLED,), None)
+    assert decision.events == (CALLED,)

@@ -32,6 +32,9 @@ class Liar(engine_grpc.TaxEngineServiceServicer):
             lines=lines,
         )
 
+    def VoidTax(self, request: pb.VoidTaxRequest, context: Any) -> pb.VoidTaxResponse:
+        return pb.VoidTaxResponse(document_code="other")
+
     def _tax(self) -> pb.Tax:
         amount = {"too-fine": "1.005", "not-a-number": "NaN"}.get(self._lie, "1.00")
         return pb.Tax(

@@ -26,7 +26,7 @@ from daybook.v1 import invoice_service_pb2 as daybook_dot_v1_dot_invoice__servic
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(daybook/v1/unfinished_work_service.proto\x12\ndaybook.v1\x1a daybook/v1/invoice_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x02\n\x0eUnfinishedWork\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x1e.daybook.v1.UnfinishedWorkKind\x12\x12\n\ninvoice_id\x18\x02 \x01(\t\x12\x19\n\x11unique_identifier\x18\x03 \x01(\t\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x05\x12\'\n\x07\x66\x61ilure\x18\x06 \x01(\x0b\x32\x16.daybook.v1.TaxFailure\x12\x30\n\x0cnext_attempt\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nprojection\x18\x64 \x01(\t\x12\r\n\x05\x65vent\x18\x65 \x01(\t\"X\n\x19ListUnfinishedWorkRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x14\n\x0cmin_position\x18\x03 \x01(\t\"q\n\x1aListUnfinishedWorkResponse\x12(\n\x04work\x18\x01 \x03(\x0b\x32\x1a.daybook.v1.UnfinishedWork\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\t\"i\n\x1aRetryUnfinishedWorkRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t\"o\n\x0bRetriedWork\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12#\n\x03tax\x18\x02 \x01(\x0e\x32\x16.daybook.v1.TaxOutcome\x12\'\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x16.daybook.v1.TaxFailure\"Y\n\x1bRetryUnfinishedWorkResponse\x12(\n\x07retried\x18\x01 \x03(\x0b\x32\x17.daybook.v1.RetriedWork\x12\x10\n\x08position\x18\x02 \x01(\t*\x82\x01\n\x12UnfinishedWorkKind\x12$\n UNFINISHED_WORK_KIND_UNSPECIFIED\x10\x00\x12!\n\x1dUNFINISHED_WORK_KIND_ESTIMATE\x10\x01\x12#\n\x1fUNFINISHED_WORK_KIND_PROJECTION\x10\x64\x32\xe4\x01\n\x15UnfinishedWorkService\x12\x63\n\x12ListUnfinishedWork\x12%.daybook.v1.ListUnfinishedWorkRequest\x1a&.daybook.v1.ListUnfinishedWorkResponse\x12\x66\n\x13RetryUnfinishedWork\x12&.daybook.v1.RetryUnfinishedWorkRequest\x1a\'.daybook.v1.RetryUnfinishedWorkResponseBP\n\rio.daybook.v1B\x1aUnfinishedWorkServiceProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(daybook/v1/unfinished_work_service.proto\x12\ndaybook.v1\x1a daybook/v1/invoice_service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x02\n\x0eUnfinishedWork\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x1e.daybook.v1.UnfinishedWorkKind\x12\x12\n\ninvoice_id\x18\x02 \x01(\t\x12\x19\n\x11unique_identifier\x18\x03 \x01(\t\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x05\x12\'\n\x07\x66\x61ilure\x18\x06 \x01(\x0b\x32\x16.daybook.v1.TaxFailure\x12\x30\n\x0cnext_attempt\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nprojection\x18\x64 \x01(\t\x12\r\n\x05\x65vent\x18\x65 \x01(\t\"X\n\x19ListUnfinishedWorkRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x14\n\x0cmin_position\x18\x03 \x01(\t\"q\n\x1aListUnfinishedWorkResponse\x12(\n\x04work\x18\x01 \x03(\x0b\x32\x1a.daybook.v1.UnfinishedWork\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\t\"i\n\x1aRetryUnfinishedWorkRequest\x12#\n\x03key\x18\x01 \x01(\x0b\x32\x16.daybook.v1.InvoiceKey\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x03 \x01(\t\"\xca\x01\n\x0bRetriedWork\x12\x12\n\ninvoice_id\x18\x01 \x01(\t\x12#\n\x03tax\x18\x02 \x01(\x0e\x32\x16.daybook.v1.TaxOutcome\x12\'\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x16.daybook.v1.TaxFailure\x12,\n\x04kind\x18\x04 \x01(\x0e\x32\x1e.daybook.v1.UnfinishedWorkKind\x12+\n\x07posting\x18\x05 \x01(\x0e\x32\x1a.daybook.v1.PostingOutcome\"Y\n\x1bRetryUnfinishedWorkResponse\x12(\n\x07retried\x18\x01 \x03(\x0b\x32\x17.daybook.v1.RetriedWork\x12\x10\n\x08position\x18\x02 \x01(\t*\xc6\x01\n\x12UnfinishedWorkKind\x12$\n UNFINISHED_WORK_KIND_UNSPECIFIED\x10\x00\x12!\n\x1dUNFINISHED_WORK_KIND_ESTIMATE\x10\x01\x12 \n\x1cUNFINISHED_WORK_KIND_POSTING\x10\x02\x12 \n\x1cUNFINISHED_WORK_KIND_VOIDING\x10\x03\x12#\n\x1fUNFINISHED_WORK_KIND_PROJECTION\x10\x64\x32\xe4\x01\n\x15UnfinishedWorkService\x12\x63\n\x12ListUnfinishedWork\x12%.daybook.v1.ListUnfinishedWorkRequest\x1a&.daybook.v1.ListUnfinishedWorkResponse\x12\x66\n\x13RetryUnfinishedWork\x12&.daybook.v1.RetryUnfinishedWorkRequest\x1a\'.daybook.v1.RetryUnfinishedWorkResponseBP\n\rio.daybook.v1B\x1aUnfinishedWorkServiceProtoP\x01Z\x14\x64\x61ybook/v1;daybookv1\xaa\x02\nDaybook.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'daybook.v1.unfinished_work_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rio.daybook.v1B\032UnfinishedWorkServiceProtoP\001Z\024daybook/v1;daybookv1\252\002\nDaybook.V1'
-  _globals['_UNFINISHEDWORKKIND']._serialized_start=939
-  _globals['_UNFINISHEDWORKKIND']._serialized_end=1069
+  _globals['_UNFINISHEDWORKKIND']._serialized_start=1031
+  _globals['_UNFINISHEDWORKKIND']._serialized_end=1229
   _globals['_UNFINISHEDWORK']._serialized_start=124
   _globals['_UNFINISHEDWORK']._serialized_end=420
   _globals['_LISTUNFINISHEDWORKREQUEST']._serialized_start=422
@@ -44,10 +44,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTUNFINISHEDWORKRESPONSE']._serialized_end=625
   _globals['_RETRYUNFINISHEDWORKREQUEST']._serialized_start=627
   _globals['_RETRYUNFINISHEDWORKREQUEST']._serialized_end=732
-  _globals['_RETRIEDWORK']._serialized_start=734
-  _globals['_RETRIEDWORK']._serialized_end=845
-  _globals['_RETRYUNFINISHEDWORKRESPONSE']._serialized_start=847
-  _globals['_RETRYUNFINISHEDWORKRESPONSE']._serialized_end=936
-  _globals['_UNFINISHEDWORKSERVICE']._serialized_start=1072
-  _globals['_UNFINISHEDWORKSERVICE']._serialized_end=1300
+  _globals['_RETRIEDWORK']._serialized_start=735
+  _globals['_RETRIEDWORK']._serialized_end=937
+  _globals['_RETRYUNFINISHEDWORKRESPONSE']._serialized_start=939
+  _globals['_RETRYUNFINISHEDWORKRESPONSE']._serialized_end=1028
+  _globals['_UNFINISHEDWORKSERVICE']._serialized_start=1232
+  _globals['_UNFINISHEDWORKSERVICE']._serialized_end=1460
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,10 @@ class _UnfinishedWorkKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Un
     """Never answered."""
     UNFINISHED_WORK_KIND_ESTIMATE: _UnfinishedWorkKind.ValueType  # 1
     """The tax of a draft was asked for and is not worked out."""
+    UNFINISHED_WORK_KIND_POSTING: _UnfinishedWorkKind.ValueType  # 2
+    """A draft was to be posted, and a tax engine failed or has not answered."""
+    UNFINISHED_WORK_KIND_VOIDING: _UnfinishedWorkKind.ValueType  # 3
+    """Tax documents are to be voided at engines, and are not yet."""
     UNFINISHED_WORK_KIND_PROJECTION: _UnfinishedWorkKind.ValueType  # 100
     """A read model stands still at an event; `ResumeProjection` tries it again."""
 
@@ -41,6 +45,10 @@ UNFINISHED_WORK_KIND_UNSPECIFIED: UnfinishedWorkKind.ValueType  # 0
 """Never answered."""
 UNFINISHED_WORK_KIND_ESTIMATE: UnfinishedWorkKind.ValueType  # 1
 """The tax of a draft was asked for and is not worked out."""
+UNFINISHED_WORK_KIND_POSTING: UnfinishedWorkKind.ValueType  # 2
+"""A draft was to be posted, and a tax engine failed or has not answered."""
+UNFINISHED_WORK_KIND_VOIDING: UnfinishedWorkKind.ValueType  # 3
+"""Tax documents are to be voided at engines, and are not yet."""
 UNFINISHED_WORK_KIND_PROJECTION: UnfinishedWorkKind.ValueType  # 100
 """A read model stands still at an event; `ResumeProjection` tries it again."""
 Global___UnfinishedWorkKind: _TypeAlias = UnfinishedWorkKind  # noqa: Y015
@@ -208,13 +216,19 @@ class RetriedWork(_message.Message):
     INVOICE_ID_FIELD_NUMBER: _builtins.int
     TAX_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    POSTING_FIELD_NUMBER: _builtins.int
     invoice_id: _builtins.str
     """The invoice."""
     tax: _invoice_service_pb2.TaxOutcome.ValueType
-    """What became of its tax."""
+    """What became of its tax, where that was estimated."""
+    kind: Global___UnfinishedWorkKind.ValueType
+    """What kind of work it was."""
+    posting: _invoice_service_pb2.PostingOutcome.ValueType
+    """What became of its posting, where it was to be posted."""
     @_builtins.property
     def failure(self) -> _invoice_service_pb2.TaxFailure:
-        """Why, where `tax` is TAX_OUTCOME_FAILED."""
+        """Why it failed; not set where it did not."""
 
     def __init__(
         self,
@@ -222,10 +236,12 @@ class RetriedWork(_message.Message):
         invoice_id: _builtins.str = ...,
         tax: _invoice_service_pb2.TaxOutcome.ValueType = ...,
         failure: _invoice_service_pb2.TaxFailure | None = ...,
+        kind: Global___UnfinishedWorkKind.ValueType = ...,
+        posting: _invoice_service_pb2.PostingOutcome.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "invoice_id", b"invoice_id", "tax", b"tax"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "invoice_id", b"invoice_id", "kind", b"kind", "posting", b"posting", "tax", b"tax"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -440,6 +440,50 @@ class TaxedLine(_message.Message):
 Global___TaxedLine: _TypeAlias = TaxedLine  # noqa: Y015
 
 @_typing.final
+class VoidTaxRequest(_message.Message):
+    """Request of VoidTax."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_CODE_FIELD_NUMBER: _builtins.int
+    document_code: _builtins.str
+    """The code of the document, as it was sent with `commit`; at most 64 characters."""
+    def __init__(
+        self,
+        *,
+        document_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_code", b"document_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidTaxRequest: _TypeAlias = VoidTaxRequest  # noqa: Y015
+
+@_typing.final
+class VoidTaxResponse(_message.Message):
+    """Answer of VoidTax."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_CODE_FIELD_NUMBER: _builtins.int
+    document_code: _builtins.str
+    """The code that was sent."""
+    def __init__(
+        self,
+        *,
+        document_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_code", b"document_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VoidTaxResponse: _TypeAlias = VoidTaxResponse  # noqa: Y015
+
+@_typing.final
 class CalculateTaxResponse(_message.Message):
     """Answer of CalculateTax."""
 

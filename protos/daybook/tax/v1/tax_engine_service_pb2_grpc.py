@@ -29,7 +29,8 @@ class TaxEngineServiceStub(object):
     """Works taxes out. Implemented by whoever knows them; called by daybook.
 
     An engine keeps nothing of an estimate. The same request is answered the same, whatever the attempt. Where
-    `commit` is set the document code names a tax document: a repeated code is answered with the first result.
+    `commit` is set the document code names a tax document: a repeated code is answered with the first result, and
+    filed once.
 
     What an engine cannot work out it refuses: INVALID_ARGUMENT or FAILED_PRECONDITION, with a message for
     people; it is not asked again by itself. UNAVAILABLE is tried again.
@@ -46,13 +47,19 @@ class TaxEngineServiceStub(object):
                 request_serializer=daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.CalculateTaxRequest.SerializeToString,
                 response_deserializer=daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.CalculateTaxResponse.FromString,
                 _registered_method=True)
+        self.VoidTax = channel.unary_unary(
+                '/daybook.tax.v1.TaxEngineService/VoidTax',
+                request_serializer=daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.VoidTaxRequest.SerializeToString,
+                response_deserializer=daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.VoidTaxResponse.FromString,
+                _registered_method=True)
 
 
 class TaxEngineServiceServicer(object):
     """Works taxes out. Implemented by whoever knows them; called by daybook.
 
     An engine keeps nothing of an estimate. The same request is answered the same, whatever the attempt. Where
-    `commit` is set the document code names a tax document: a repeated code is answered with the first result.
+    `commit` is set the document code names a tax document: a repeated code is answered with the first result, and
+    filed once.
 
     What an engine cannot work out it refuses: INVALID_ARGUMENT or FAILED_PRECONDITION, with a message for
     people; it is not asked again by itself. UNAVAILABLE is tried again.
@@ -60,6 +67,14 @@ class TaxEngineServiceServicer(object):
 
     def CalculateTax(self, request, context):
         """Works out the taxes of all lines of one invoice that are this engine's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VoidTax(self, request, context):
+        """Voids the tax document with this code. Voiding it again is fine, and so is a code that the engine does not
+        know: a commit under a code that was voided, whenever it arrives, is refused with FAILED_PRECONDITION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,6 +88,11 @@ def add_TaxEngineServiceServicer_to_server(servicer, server):
                     request_deserializer=daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.CalculateTaxRequest.FromString,
                     response_serializer=daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.CalculateTaxResponse.SerializeToString,
             ),
+            'VoidTax': grpc.unary_unary_rpc_method_handler(
+                    servicer.VoidTax,
+                    request_deserializer=daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.VoidTaxRequest.FromString,
+                    response_serializer=daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.VoidTaxResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'daybook.tax.v1.TaxEngineService', rpc_method_handlers)
@@ -85,7 +105,8 @@ class TaxEngineService(object):
     """Works taxes out. Implemented by whoever knows them; called by daybook.
 
     An engine keeps nothing of an estimate. The same request is answered the same, whatever the attempt. Where
-    `commit` is set the document code names a tax document: a repeated code is answered with the first result.
+    `commit` is set the document code names a tax document: a repeated code is answered with the first result, and
+    filed once.
 
     What an engine cannot work out it refuses: INVALID_ARGUMENT or FAILED_PRECONDITION, with a message for
     people; it is not asked again by itself. UNAVAILABLE is tried again.
@@ -108,6 +129,33 @@ class TaxEngineService(object):
             '/daybook.tax.v1.TaxEngineService/CalculateTax',
             daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.CalculateTaxRequest.SerializeToString,
             daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.CalculateTaxResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VoidTax(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.tax.v1.TaxEngineService/VoidTax',
+            daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.VoidTaxRequest.SerializeToString,
+            daybook_dot_tax_dot_v1_dot_tax__engine__service__pb2.VoidTaxResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -30,7 +30,8 @@ class TaxEngineServiceStub:
     """Works taxes out. Implemented by whoever knows them; called by daybook.
 
     An engine keeps nothing of an estimate. The same request is answered the same, whatever the attempt. Where
-    `commit` is set the document code names a tax document: a repeated code is answered with the first result.
+    `commit` is set the document code names a tax document: a repeated code is answered with the first result, and
+    filed once.
 
     What an engine cannot work out it refuses: INVALID_ARGUMENT or FAILED_PRECONDITION, with a message for
     people; it is not asked again by itself. UNAVAILABLE is tried again.
@@ -42,13 +43,18 @@ class TaxEngineServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TaxEngineServiceAsyncStub: ...
     CalculateTax: _grpc.UnaryUnaryMultiCallable[_tax_engine_service_pb2.CalculateTaxRequest, _tax_engine_service_pb2.CalculateTaxResponse]
     """Works out the taxes of all lines of one invoice that are this engine's."""
+    VoidTax: _grpc.UnaryUnaryMultiCallable[_tax_engine_service_pb2.VoidTaxRequest, _tax_engine_service_pb2.VoidTaxResponse]
+    """Voids the tax document with this code. Voiding it again is fine, and so is a code that the engine does not
+    know: a commit under a code that was voided, whenever it arrives, is refused with FAILED_PRECONDITION.
+    """
 
 @_typing.type_check_only
 class TaxEngineServiceAsyncStub(TaxEngineServiceStub):
     """Works taxes out. Implemented by whoever knows them; called by daybook.
 
     An engine keeps nothing of an estimate. The same request is answered the same, whatever the attempt. Where
-    `commit` is set the document code names a tax document: a repeated code is answered with the first result.
+    `commit` is set the document code names a tax document: a repeated code is answered with the first result, and
+    filed once.
 
     What an engine cannot work out it refuses: INVALID_ARGUMENT or FAILED_PRECONDITION, with a message for
     people; it is not asked again by itself. UNAVAILABLE is tried again.
@@ -57,12 +63,17 @@ class TaxEngineServiceAsyncStub(TaxEngineServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CalculateTax: _aio.UnaryUnaryMultiCallable[_tax_engine_service_pb2.CalculateTaxRequest, _tax_engine_service_pb2.CalculateTaxResponse]  # type: ignore[assignment]
     """Works out the taxes of all lines of one invoice that are this engine's."""
+    VoidTax: _aio.UnaryUnaryMultiCallable[_tax_engine_service_pb2.VoidTaxRequest, _tax_engine_service_pb2.VoidTaxResponse]  # type: ignore[assignment]
+    """Voids the tax document with this code. Voiding it again is fine, and so is a code that the engine does not
+    know: a commit under a code that was voided, whenever it arrives, is refused with FAILED_PRECONDITION.
+    """
 
 class TaxEngineServiceServicer(metaclass=_abc_1.ABCMeta):
     """Works taxes out. Implemented by whoever knows them; called by daybook.
 
     An engine keeps nothing of an estimate. The same request is answered the same, whatever the attempt. Where
-    `commit` is set the document code names a tax document: a repeated code is answered with the first result.
+    `commit` is set the document code names a tax document: a repeated code is answered with the first result, and
+    filed once.
 
     What an engine cannot work out it refuses: INVALID_ARGUMENT or FAILED_PRECONDITION, with a message for
     people; it is not asked again by itself. UNAVAILABLE is tried again.
@@ -75,5 +86,15 @@ class TaxEngineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tax_engine_service_pb2.CalculateTaxResponse, _abc.Awaitable[_tax_engine_service_pb2.CalculateTaxResponse]]:
         """Works out the taxes of all lines of one invoice that are this engine's."""
+
+    @_abc_1.abstractmethod
+    def VoidTax(
+        self,
+        request: _tax_engine_service_pb2.VoidTaxRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tax_engine_service_pb2.VoidTaxResponse, _abc.Awaitable[_tax_engine_service_pb2.VoidTaxResponse]]:
+        """Voids the tax document with this code. Voiding it again is fine, and so is a code that the engine does not
+        know: a commit under a code that was voided, whenever it arrives, is refused with FAILED_PRECONDITION.
+        """
 
 def add_TaxEngineServiceServicer_to_server(servicer: TaxEngineServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
