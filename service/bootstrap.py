@@ -114,6 +114,11 @@ PROJECTION_HEALTH = "projections/"  # before the name of a read model that healt
 Say = Callable[[str], None]
 
 
+def aloud(text: str) -> None:
+    """At once, also where standard output is a pipe or a file, which Python would fill first."""
+    print(text, flush=True)
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
@@ -129,7 +134,7 @@ async def database(config: Config, say: Say) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def running(config: Config, say: Say = print) -> AsyncIterator[Server]:
+async def running(config: Config, say: Say = aloud) -> AsyncIterator[Server]:
     """The whole house in this process, until the context is left; then what runs is finished."""
     async with database(config, say) as dsn:
         settled = replace(config, database_url=dsn, seal_key=seal_key(config, say))
@@ -390,7 +395,7 @@ async def watch(log: PostgresLog, server: Server, connections: Pool) -> None:
         await asyncio.sleep(HEALTH_SECONDS if built else HEALTH_SECONDS_UNBUILT)
 
 
-async def serve(config: Config, say: Say = print) -> None:
+async def serve(config: Config, say: Say = aloud) -> None:
     """Serves until SIGTERM or SIGINT, with a process for the follower and one for each worker."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -407,7 +412,7 @@ async def serve(config: Config, say: Say = print) -> None:
             say("finishing what runs")
 
 
-async def migrate(config: Config, say: Say = print) -> None:
+async def migrate(config: Config, say: Say = aloud) -> None:
     """Brings the operator's own database up to date, as the owner of its log."""
     applied = await migrate_log(config.database_url)
     for name in applied:
@@ -416,14 +421,14 @@ async def migrate(config: Config, say: Say = print) -> None:
         say("nothing to do")
 
 
-async def back_up(config: Config, file: Path, say: Say = print) -> None:
+async def back_up(config: Config, file: Path, say: Say = aloud) -> None:
     """One file of the whole log, whether the service runs or not."""
     async with owned(config, say, running=True) as dsn:
         manifest = await backup(dsn, file)
     say(f"{file}: {manifest.events} events up to position {manifest.position}")
 
 
-async def bring_back(config: Config, file: Path, say: Say = print) -> None:
+async def bring_back(config: Config, file: Path, say: Say = aloud) -> None:
     """A backup into an empty book; nothing may serve it meanwhile."""
     async with owned(config, say, running=False) as dsn:
         manifest = await restore(dsn, file)

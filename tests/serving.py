@@ -1,5 +1,6 @@
 """A real `daybook serve` on this machine, as another team's program meets it."""
 
+import os
 import shutil
 import signal
 import socket
@@ -17,6 +18,11 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 DAYBOOK = Path(sys.executable).parent / "daybook"
 READY_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 30
+
+
+def buffering() -> dict[str, str]:
+    """The environment of a machine that has not told Python to say everything at once."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.cli.serving import masked
 
-from ..serving import DAYBOOK, serving
+from ..serving import DAYBOOK, buffering, serving
 
 VERBS = [
     *("serve", "ingest", "order", "show", "list", "cancel", "revise", "update"),
@@ -36,7 +36,7 @@ def place() -> Iterator[Path]:
 
 
 def test_the_demonstration_shows_an_order_and_an_invoice_and_leaves_nothing_behind(place: Path) -> None:
-    environment = os.environ | {"TMPDIR": str(place)}
+    environment = buffering() | {"TMPDIR": str(place)}
     shown = subprocess.run([DAYBOOK, "demo"], env=environment, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     for text in (

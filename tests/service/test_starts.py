@@ -14,7 +14,7 @@ import pytest
 from store.embedded import APPLICATION, OWNER, SUPERUSER
 from store.migrate import grants, migrate, migrations
 from tests.postgres import Database, Server
-from tests.serving import DAYBOOK, free_port
+from tests.serving import DAYBOOK, buffering, free_port
 
 from .killing import Load, Served, load_reference_data
 from .test_kills import check_log, check_read_model
@@ -106,7 +106,9 @@ def test_a_second_serve_on_a_data_folder_is_refused_and_names_the_first(tmp_path
 def test_who_is_told_to_stop_while_starting_ends_in_order_and_never_says_that_it_serves() -> None:
     with tempfile.TemporaryDirectory(prefix="daybook-test-") as folder:
         command: list[str | Path] = [DAYBOOK, "serve", "--listen", "127.0.0.1:0", "--data-dir", folder]
-        served = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        served = subprocess.Popen(
+            command, env=buffering(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         assert served.stdout is not None
         assert "making a new database" in served.stdout.readline()
         served.terminate()
