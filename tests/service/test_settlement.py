@@ -27,7 +27,20 @@ from daybook.v1 import settlement_pb2
 from service import positions
 
 from .house import House, at_home, refused
-from .messages import a_line, a_posted_invoice, a_tax, an_invoice, apply, by_id, day, get, ingest
+from .messages import (
+    a_line,
+    a_policy,
+    a_posted_invoice,
+    a_tax,
+    an_invoice,
+    apply,
+    by_id,
+    day,
+    get,
+    ingest,
+    post,
+    postable,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -323,6 +336,30 @@ async def test_a_posted_import_is_converted_by_itself_where_the_settings_say_so(
     assert conversion.automatic
     [memo] = await listed(own_server, answer.position, open=True)
     assert (plain(memo.totals.balance), memo.invoice_id) == ("300.00", answer.invoice_id)
+
+
+async def test_a_draft_is_converted_in_the_append_that_posts_it_and_voided_it_keeps_its_number(
+    own_server: House,
+) -> None:
+    data = postable(a_policy())
+    data.settings.CopyFrom(reference_pb.Settings(negative_lines_converted=True))
+    await own_server.reference.ApplyReferenceData(apply(data))
+    lines = [a_line(charge, tax_treatment_id="exempt") for charge in ("400.00", "-100.00")]
+    for key, charges in (("mixed", lines), ("plain", lines[:1])):
+        await own_server.invoices.IngestInvoice(ingest(an_invoice(key, charges)))
+    done = await own_server.invoices.PostInvoice(post("mixed"))
+    assert (done.invoice.invoice_number, plain(done.invoice.totals.balance)) == ("INV-0001", "300.00")
+    assert done.invoice.settlement_status == pb.SETTLEMENT_STATUS_PARTIALLY_SETTLED
+    names = await own_server.happened("mixed")
+    assert names[-2:] == ["InvoicePosted", "NegativeLinesConverted"]
+    found = await shown(own_server, done.invoice.invoice_id, done.position)
+    [memo] = found.lineage.credit_memos
+    assert (plain(memo.totals.total_with_tax), plain(memo.totals.balance)) == ("100.00", "0.00")
+    other = await own_server.invoices.PostInvoice(post("plain"))
+    void = service_pb.VoidInvoiceRequest(key=by_id(other.invoice.invoice_id))
+    assert (await own_server.invoices.VoidInvoice(void)).invoice.invoice_number == "INV-0002"
+    [owed] = await owed_by(own_server, "acc-1", (await own_server.invoices.VoidInvoice(void)).position)
+    assert (owed.open_invoices, plain(owed.net)) == (1, "300.00")
 
 
 # What is owed
