@@ -59,7 +59,7 @@ class Watch:
             self._fault = fault
 
     def _look(self, channel: grpc.Channel) -> None:
-        answer = _ingest(channel)(request(), timeout=BEHIND_SECONDS_MAX)
+        answer = ingesting(channel)(request(), timeout=BEHIND_SECONDS_MAX)
         self.ingested += 1
         acknowledged = time.monotonic()
         wanted = query_pb.GetInvoiceRequest(
@@ -71,7 +71,7 @@ class Watch:
             raise NotFoundWhole(str(found))
 
 
-def _ingest(channel: grpc.Channel) -> Callable[..., service_pb.IngestInvoiceResponse]:
+def ingesting(channel: grpc.Channel) -> Callable[..., service_pb.IngestInvoiceResponse]:
     stub = service_grpc.InvoiceServiceStub(channel)
     return cast(Callable[..., service_pb.IngestInvoiceResponse], stub.IngestInvoice)
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from uuid import UUID
 
@@ -24,6 +25,7 @@ SLICE_EVENTS = 50_000  # of the log in one COPY
 BATCH_EVENTS = 10_000  # folded and written at once; more only where one append has more
 BATCH_EVENTS_LEAST = 500
 BATCHES_A_SECOND = 20  # where the rate is capped
+GATHER_SECONDS = 0.0005  # so that more than a few rows come at a time
 ANSWER_SECONDS_MAX = 60.0  # until the database says the next word
 PART_EVENTS = 1_000  # of one stream in one row of the COPY
 START = UUID(int=0)
@@ -40,7 +42,7 @@ ORDER BY originator_id, originator_version OFFSET %s LIMIT 1
 EVENTS = """
 COPY (
     SELECT originator_id, min(originator_version),
-        array_agg(notification_id), array_agg(topic), array_agg(state)
+        string_agg(topic, ','), array_agg(notification_id), array_agg(state)
     FROM (
         SELECT * FROM daybook.events
         WHERE originator_id > '{after}' AND originator_id <= '{last}' AND notification_id <= {upto}
@@ -61,9 +63,9 @@ COPY (
 END = UUID(int=2**128 - 1)
 
 _stream = Struct(">h4x16s").unpack_from
-_version = Struct(">4xq").unpack_from
+_version_and_length = Struct(">4xqi").unpack_from
 _length = Struct(">i").unpack_from
-STREAM_BYTES, HEAD_BYTES = 22, 34
+STREAM_BYTES, HEAD_BYTES, POSITION_BYTES = 22, 38, 12
 ARRAY_BYTES = 24  # length of the field, dimensions, flags, type, and of the one dimension length and bound
 SIGNATURE_BYTES = 19
 TRAILER_BYTES = 2
@@ -199,7 +201,6 @@ async def _slice(
     reading: Connection, texts: Connection, source: Source, after: UUID, last: UUID
 ) -> AsyncGenerator[tuple[UUID, list[Fed], bool]]:
     told = {"after": after, "last": last, "upto": source.upto, "part": PART_EVENTS}
-    names = {name.encode(): name for name in source.known}
     async with contextlib.aclosing(_copied(reading, EVENTS.format(**told))) as chunks:
         chunk = await anext(chunks)  # the database reads on while we look at the texts
         personal = await _texts(texts, TEXTS.format(**told))
@@ -214,7 +215,7 @@ async def _slice(
                 elif len(history) >= BATCH_EVENTS:
                     yield stream, history, False
                     history = []
-                _read(history, row, stream, source, names, personal.get(found, NO_TEXTS))
+                _read(history, row, stream, source, personal.get(found, NO_TEXTS))
             chunk = await anext(chunks, NOTHING)
         if history:
             yield stream, history, True
@@ -244,7 +245,11 @@ async def _copied(connection: Connection, sql: str) -> AsyncGenerator[Chunk]:
         yield chunk
         if got[0] < 0:
             break
-        await _readable(pg)
+        await asyncio.sleep(GATHER_SECONDS)
+        if chunk:
+            pg.consume_input()
+        else:
+            await _readable(pg)
     ended = pg.get_result()
     if ended is None or ended.status != ExecStatus.COMMAND_OK:
         raise psycopg.OperationalError((pg.error_message or b"").decode(errors="replace"))
@@ -283,25 +288,24 @@ async def _texts(connection: Connection, sql: str) -> dict[bytes, dict[int, byte
     return found
 
 
-def _read(
-    history: list[Fed],
-    row: bytes,
-    stream: UUID,
-    source: Source,
-    names: Mapping[bytes, str],
-    texts: Mapping[int, bytes],
-) -> None:
-    [version] = _version(row, STREAM_BYTES)
-    positions, at = _array(row, HEAD_BYTES)
-    topics, at = _array(row, at)
-    states, at = _array(row, at)
-    text, decode, from_bytes = texts.get, source.decode, int.from_bytes
-    for position, topic, state in zip(positions, topics, states, strict=True):
-        where = from_bytes(position, "big")
-        if (name := names.get(topic)) is None:
-            raise Poison(where, topic.decode(), f"{topic.decode()} is newer than this program")
-        history.append(Fed(where, stream, version, name, state, text(version), decode))
+def _read(history: list[Fed], row: bytes, stream: UUID, source: Source, texts: Mapping[int, bytes]) -> None:
+    version, length = _version_and_length(row, STREAM_BYTES)
+    at = HEAD_BYTES + length
+    names = row[HEAD_BYTES:at].decode().split(",")
+    positions = _positions(len(names)).unpack_from(row, at + ARRAY_BYTES)
+    states, _ = _array(row, at + ARRAY_BYTES + POSITION_BYTES * len(names))
+    text, decode, known = texts.get, source.decode, source.known
+    for position, name, state in zip(positions, names, states, strict=True):
+        if name not in known:
+            raise Poison(position, name, f"{name} is newer than this program")
+        history.append(Fed(position, stream, version, name, state, text(version), decode))
         version += 1
+
+
+@lru_cache(maxsize=PART_EVENTS)
+def _positions(count: int) -> Struct:
+    """The elements of an array of so many, each after its length."""
+    return Struct(">" + "4xq" * count)
 
 
 def _array(row: bytes, at: int) -> tuple[list[bytes], int]:

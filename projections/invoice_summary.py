@@ -112,12 +112,13 @@ def fold(histories: Histories, stored: Mapping[UUID, InvoiceSummary]) -> list[Fo
 def _fold(history: Sequence[Recorded], before: InvoiceSummary | None) -> Folded:
     state = None if before is None else resumed(before)
     for recorded in history:
+        event = recorded.event  # which is refused where it cannot be read
         follows = state.version + 1 if state else 1
         if recorded.version != follows:
             because = f"version {recorded.version} of invoice {recorded.stream} does not follow {follows - 1}"
             raise Poison(recorded.position, recorded.name, because)
         try:
-            state = invoice.evolve(state, recorded.event)
+            state = invoice.evolve(state, event)
         except Exception as error:
             because = f"{type(error).__name__}: {error}"
             raise Poison(recorded.position, recorded.name, because) from error

@@ -17,6 +17,7 @@ from .invoice_summary import (
     OPENINGS,
     TOPICS,
     Folded,
+    Histories,
     InvoiceSummary,
     Late,
     by_invoice,
@@ -25,6 +26,7 @@ from .invoice_summary import (
     encode,
     fold,
 )
+from .opening import Line, Opened, opened_of
 from .projection import Connection, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
@@ -297,7 +299,21 @@ def _of(bodies: Sequence[bytes] | None) -> list[invoice.Line]:
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice of the batch, once, as the batch leaves it."""
-    histories = by_invoice(batch)
+    opened, histories = opened_of(by_invoice(batch))
+    if opened:
+        await _write_opened(connection, table, opened)
+    if histories:
+        await _go_on(connection, table, histories)
+
+
+async def _write_opened(connection: Connection, table: str, opened: Sequence[Opened]) -> None:
+    await ROWS.write(connection, table, map(_opened_row, opened))
+    chunks = (chunk for each in opened for chunk in _chunks(each.id, each.lines))
+    await CHUNKS.write(connection, f"{table}_lines", chunks)
+
+
+async def _go_on(connection: Connection, table: str, histories: Histories) -> None:
+    """Invoices that began before, and those that do not begin plainly."""
     summaries, addresses = await _stored(connection, table, continued(histories))
     folded = fold(histories, summaries)
     lines = {each.summary.id: each.state.lines for each in folded if each.rewritten}
@@ -393,7 +409,46 @@ def _row(folded: Folded, addresses: Mapping[UUID, bytes]) -> tuple[object, ...]:
     )
 
 
-def _chunks(invoice_id: UUID, lines: Sequence[invoice.Line]) -> list[tuple[UUID, int, bytes]]:
+def _opened_row(opened: Opened) -> tuple[object, ...]:
+    summary, header = opened.summary, opened.header
+    reference, source, totals = header.reference, header.source, summary.totals
+    total_with_tax = totals.charge + totals.tax
+    return (
+        opened.id,
+        summary.drafted_position,
+        summary.position,
+        summary.version,
+        summary.status,
+        summary.tax_status,
+        summary.settlement,
+        summary.unique_identifier or None,
+        summary.number or None,
+        header.legal_entity_id,
+        header.account_id,
+        reference.kind if reference else None,
+        reference.id if reference else None,
+        source.system if source else None,
+        (source.id or None) if source else None,
+        header.purchase_order_number or None,
+        header.invoice_date,
+        header.due_date,
+        None,
+        header.currency,
+        totals.charge,
+        total_with_tax,
+        total_with_tax,
+        summary.line_count,
+        header.labels or None,
+        summary.created,
+        summary.updated,
+        opened.stored_summary,
+        opened.addresses,
+    )
+
+
+def _chunks(
+    invoice_id: UUID, lines: Sequence[invoice.Line] | Sequence[Line]
+) -> list[tuple[UUID, int, bytes]]:
     starts = range(0, len(lines), LINES_PER_CHUNK)
     return [
         (invoice_id, number, _encode(lines[start : start + LINES_PER_CHUNK]))
@@ -461,5 +516,6 @@ INVOICES = Projection(
     index=INDEX,
     project=project,
     openings=OPENINGS,
+    lazy=True,
     views=(ALL_INVOICES, BY_ACCOUNT),
 )

@@ -18,6 +18,7 @@ from .invoice_summary import (
     OPENINGS,
     TOPICS,
     Folded,
+    Histories,
     InvoiceSummary,
     by_invoice,
     continued,
@@ -27,6 +28,7 @@ from .invoice_summary import (
     resumed,
 )
 from .invoices import NEWEST, page
+from .opening import Opened, opened_of
 from .projection import Connection, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
@@ -114,7 +116,32 @@ class Listed:
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice of the batch, once, as the batch leaves it."""
-    histories = by_invoice(batch)
+    opened, histories = opened_of(by_invoice(batch))
+    if opened:
+        await _write_opened(connection, table, opened)
+    if histories:
+        await _go_on(connection, table, histories)
+
+
+async def _write_opened(connection: Connection, table: str, opened: Sequence[Opened]) -> None:
+    headers = ((each.id, _encode(each.line_orders), each.stored_summary) for each in opened)
+    await HEADERS.write(connection, f"{table}_headers", headers)
+    places = (
+        (order_id, each.summary.drafted_position, each.id)
+        for each in opened
+        for order_id in each.line_orders | _referred(each)
+    )
+    await PLACES.write(connection, table, places)
+
+
+def _referred(opened: Opened) -> frozenset[str]:
+    reference = opened.header.reference
+    ordered = reference is not None and reference.kind == invoice.ReferenceKind.ORDER.value
+    return frozenset((reference.id,)) if reference is not None and ordered else NONE
+
+
+async def _go_on(connection: Connection, table: str, histories: Histories) -> None:
+    """Invoices that began before, and those that do not begin plainly."""
     stored = await _stored(connection, table, continued(histories))
     folded = fold(histories, {invoice_id: each.summary for invoice_id, each in stored.items()})
     listed = [_listed(each, stored) for each in folded]
@@ -169,6 +196,7 @@ INVOICES_BY_ORDER = Projection(
     index=INDEX,
     project=project,
     openings=OPENINGS,
+    lazy=True,
     views=(
         View(
             name="invoices_by_order",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -105,6 +106,7 @@ CANNOT_VERIFY = (*CANNOT_MIGRATE, keys.BadKey, NotTrusted, BadWitness, EmbeddedF
 CANNOT_RESTORE = (*CANNOT_MIGRATE, BadBackup, NotEmpty, EmbeddedFailed, OSError)
 SEAL_KEY = "seal.key"  # in the data folder, where the database's files are not
 REBUILDER_LINGER_SECONDS = 3.0  # where one rebuild is asked for, others often are
+GARBAGE_LEAST = 200_000  # what a rebuild lets go needs no collector; it only looks through what is kept
 REBUILDER_NICE = 10  # a rebuild takes what others leave
 HEALTH_SECONDS = 2.0  # between looks at the store
 HEALTH_SECONDS_UNBUILT = 0.2
@@ -197,6 +199,7 @@ async def rebuilding(config: Config) -> AsyncIterator[asyncio.Task[None]]:
     dsn = config.database_url
     codec = schema.codec()
     os.nice(REBUILDER_NICE)
+    gc.set_threshold(GARBAGE_LEAST)
     async with await open_log(dsn, codec) as log, pool(dsn) as connections:
         known = frozenset(schema.REGISTRY)
         rebuilder = Rebuilder(dsn, log, codec.decode, connections, READ_MODELS, known)

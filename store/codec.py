@@ -24,6 +24,7 @@ Draw = Callable[[int], bytes]
 SALT_BYTES = 16
 COMMITTED = b'"personal":"'  # stands last in the data, before 64 hex digits
 COMMITTED_BYTES = len(COMMITTED) + 64 + len(b'"}}')
+DATA = b',"data":'
 NOT_A_NUMBER = re.compile(rb'"[-+]?(?:s?nan|inf)', re.IGNORECASE)
 _ENCODER = msgspec.json.Encoder(decimal_format="string", order=None)
 
@@ -181,6 +182,23 @@ class _Form:
         if event.personal is None or event.personal == self._nobody:
             return None, None
         return draw(SALT_BYTES), _ENCODER.encode(twin)
+
+
+def is_committed(state: bytes) -> bool:
+    """Whether text is kept apart from an event of today's version, or was, before it was erased."""
+    return state.startswith(COMMITTED, len(state) - COMMITTED_BYTES)
+
+
+def data_of(state: bytes, personal: bytes | None) -> bytes:
+    """The data of an event of today's version as JSON, with the text that is kept apart in its place.
+
+    No text before it can look like where it begins: in a JSON string, quotation marks are escaped.
+    """
+    start = state.index(DATA) + len(DATA)
+    if not is_committed(state):
+        return state[start:-1]
+    cut = len(state) - COMMITTED_BYTES
+    return b"".join((state[start:cut], b'"personal":', personal or b"null", b"}"))
 
 
 def _looks_not_finite(text: bytes) -> bool:

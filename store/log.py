@@ -124,6 +124,14 @@ class Recorded(msgspec.Struct, frozen=True):
         return self.stored.topic
 
     @property
+    def state(self) -> bytes:
+        return self.stored.state
+
+    @property
+    def personal(self) -> bytes | None:
+        return self.stored.personal
+
+    @property
     def digest(self) -> str:
         return self.stored.digest
 

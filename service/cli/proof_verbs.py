@@ -32,13 +32,24 @@ def verify(
             metavar="KEY", help="A public key that may have signed, in hex or as its file; repeat it."
         ),
     ] = None,
+    projections: Annotated[
+        bool,
+        typer.Option(
+            "--projections", help="Not the log: work every read model out anew, aside, and compare it."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The contract's canonical JSON.")] = False,
 ) -> None:
     """Compare the whole log with its seals, and name what was altered, inserted, moved or removed.
 
-    It asks the service; with --database-url or --data-dir it reads the database itself, service or not. Exit
-    status 1 when anything is wrong.
+    It asks the service; with --database-url or --data-dir it reads the database itself, service or not. With
+    --projections it compares the read models with the log, by the service. Exit status 1 when anything is
+    wrong.
     """
+    if projections:
+        from .read_models import verify as verify_projections
+
+        raise typer.Exit(verify_projections(service, as_json=as_json))
     from .verifying import Asking, verify_here, verify_there
 
     asking = Asking.said(since, witness, key or [])
