@@ -180,17 +180,22 @@ class _Placing:
         if head.version != write.expected:
             raise Conflict(write.stream)
         told = write.accompanying or self._request.accompanying
+        row: Row | None = None
+        version, prev = head
         for event in write.events:
-            state = event.state(self._stamp, told, head.digest)
-            row = Row(write.stream, head.version + 1, event.topic, state, event.salt, event.body)
-            head = Head(row.version, chain.digest(row.stream, row.version, row.topic, state))
+            if row is not None:
+                prev = _digest(row)
+            version += 1
+            state = event.state(self._stamp, told, prev)
+            row = Row(write.stream, version, event.topic, state, event.salt, event.body)
             self.rows.append(row)
+        if row is not None:
             self.tips[write.stream] = row
 
     def _head(self, stream: UUID) -> Head:
         tip = self.tips.get(stream) or self._of_the_batch(stream)
         if tip is not None:
-            return Head(tip.version, chain.digest(tip.stream, tip.version, tip.topic, tip.state))
+            return Head(tip.version, _digest(tip))
         head = self._heads.get(stream)
         if head is None:
             self._missing.add(stream)
@@ -203,3 +208,7 @@ class _Placing:
         if tip is not None and (series is None or series.stream != stream):
             raise _Taken()
         return tip
+
+
+def _digest(row: Row) -> str:
+    return chain.digest(row.stream, row.version, row.topic, row.state)

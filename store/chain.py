@@ -16,10 +16,8 @@ def digest(stream: UUID, version: int, topic: str, state: bytes) -> str:
     The position is not in it: it belongs to one copy of the log. `daybook.digest` computes the same in SQL.
     """
     name = topic.encode()
-    link = sha256(_UUID_AND_VERSION(16, stream.bytes, 8, version, len(name)))
-    link.update(name + _LENGTH(len(state)))
-    link.update(state)
-    return link.hexdigest()
+    begin = _UUID_AND_VERSION(16, stream.bytes, 8, version, len(name))
+    return sha256(b"".join((begin, name, _LENGTH(len(state)), state))).hexdigest()
 
 
 def commitment(salt: bytes, text: bytes) -> str:

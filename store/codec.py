@@ -166,7 +166,7 @@ class _Form:
             salt, body = self._kept_apart(event, twin.personal, draw)
             twin.personal = chain.commitment(salt, body) if salt and body else None
         data = _ENCODER.encode(twin)
-        if _looks_not_finite(data) or (body and _looks_not_finite(body)):
+        if _holds_not_finite(data) or (body and _holds_not_finite(body)):
             _require_finite(event)
         return Encoded(self.name, self.opening, data, salt, body)
 
@@ -199,6 +199,11 @@ def data_of(state: bytes, personal: bytes | None) -> bytes:
         return state[start:-1]
     cut = len(state) - COMMITTED_BYTES
     return b"".join((state[start:cut], b'"personal":', personal or b"null", b"}"))
+
+
+def _holds_not_finite(written: bytes) -> bool:
+    """Whether what we wrote may hold a Decimal that is not a number; a name may look so, too."""
+    return b"NaN" in written or b"Infinity" in written
 
 
 def _looks_not_finite(text: bytes) -> bool:

@@ -14,7 +14,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from struct import pack
+from struct import Struct, pack
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -31,6 +31,8 @@ BINARY = pq.Format.BINARY
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 INT8, TEXT, UUID_, BYTEA, TIMESTAMPTZ = 20, 25, 2950, 17, 1184
 INT8S, TEXTS, UUIDS, BYTEAS = 1016, 1009, 2951, 1001
+
+_INT8, _LENGTH = Struct(">q").pack, Struct(">i").pack
 
 SESSION = """
     SET application_name = 'daybook';
@@ -72,7 +74,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def int8(value: int) -> bytes:
-    return pack(">q", value)
+    return _INT8(value)
 
 
 def timestamptz(instant: datetime) -> bytes:
@@ -85,7 +87,7 @@ def array(of: int, items: Sequence[bytes]) -> bytes:
         return pack(">iiI", 0, 0, of)
     parts = [pack(">iiIii", 1, 0, of, len(items), 1)]
     for item in items:
-        parts += (pack(">i", len(item)), item)
+        parts += (_LENGTH(len(item)), item)
     return b"".join(parts)
 
 
@@ -94,7 +96,7 @@ def uuids(values: Sequence[UUID]) -> bytes:
 
 
 def int8s(values: Sequence[int]) -> bytes:
-    return array(INT8, [pack(">q", value) for value in values])
+    return array(INT8, [_INT8(value) for value in values])
 
 
 def texts(values: Sequence[str]) -> bytes:

@@ -9,7 +9,6 @@ from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -51,27 +50,16 @@ def twin_of(event: type) -> Convert:
         [(f.name, Any, _nothing(f)) if _is_optional(f) else (f.name, Any) for f in members],
         omit_defaults=True,
     )
-    converts = [(i, convert) for i, f in enumerate(members) if (convert := _convert(shape.hints[f.name]))]
-    if not members:
-        return lambda _: twin()
-    values = _values([f.name for f in members])
-    if not converts:
-        return lambda event: twin(*values(event))
-
-    def twin_from(event: Any) -> Any:
-        parts = list(values(event))
-        for i, convert in converts:
-            parts[i] = convert(parts[i])
-        return twin(*parts)
-
+    known: dict[str, Any] = {"twin": twin}
+    arguments = []
+    for field in members:
+        argument = f"event.{field.name}"
+        if convert := _convert(shape.hints[field.name]):
+            known[f"convert_{field.name}"] = convert
+            argument = f"convert_{field.name}({argument})"
+        arguments.append(argument)
+    twin_from: Convert = eval(f"lambda event: twin({', '.join(arguments)})", known)
     return twin_from
-
-
-def _values(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
-    if len(names) == 1:
-        only = attrgetter(names[0])
-        return lambda event: (only(event),)
-    return attrgetter(*names)
 
 
 def _convert(hint: Any) -> Convert | None:

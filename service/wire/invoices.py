@@ -13,7 +13,7 @@ from domain.findings import Findings, Rule
 
 from .content import LINE_REFERENCE_KINDS, REFERENCE_KINDS, STATUSES, TAX_STATUSES
 from .settlement import add_settlement
-from .values import EnumTable, write_date, write_decimal, write_instant, write_money
+from .values import EnumTable, put_money, write_date, write_decimal, write_instant
 
 Positioned = Callable[[int], str]  # a position as it is answered
 
@@ -40,16 +40,16 @@ def write_settlement(status: invoice.Settlement) -> pb.SettlementStatus.ValueTyp
 
 
 def write_totals(totals: invoice.Totals, currency: str) -> pb.InvoiceTotals:
-    return pb.InvoiceTotals(
-        total_charge=write_money(totals.charge, currency),
-        total=write_money(totals.total, currency),
-        total_tax=write_money(totals.tax, currency),
-        total_with_tax=write_money(totals.total_with_tax, currency),
-        total_converted_negative=write_money(totals.converted_negative, currency),
-        net_payments_applied=write_money(totals.payments_applied, currency),
-        net_credits_applied=write_money(totals.credits_applied, currency),
-        balance=write_money(totals.balance, currency),
-    )
+    message = pb.InvoiceTotals()
+    put_money(message.total_charge, totals.charge, currency)
+    put_money(message.total, totals.total, currency)
+    put_money(message.total_tax, totals.tax, currency)
+    put_money(message.total_with_tax, totals.total_with_tax, currency)
+    put_money(message.total_converted_negative, totals.converted_negative, currency)
+    put_money(message.net_payments_applied, totals.payments_applied, currency)
+    put_money(message.net_credits_applied, totals.credits_applied, currency)
+    put_money(message.balance, totals.balance, currency)
+    return message
 
 
 def write_reference(reference: invoice.Reference) -> pb.Reference:

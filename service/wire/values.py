@@ -102,10 +102,17 @@ def write_decimal(value: Decimal) -> WireDecimal:
 
 
 def write_money(amount: Decimal, currency: str) -> Money:
-    units = int(amount)
-    if units == amount:
-        return Money(currency_code=currency, units=units)
-    return Money(currency_code=currency, units=units, nanos=int((amount - units) * NANOS))
+    message = Money()
+    put_money(message, amount, currency)
+    return message
+
+
+def put_money(message: Money, amount: Decimal, currency: str) -> None:
+    """Into a message that stands already: to put a finished one into another is to copy it."""
+    message.currency_code = currency
+    message.units = units = int(amount)
+    if units != amount:
+        message.nanos = int((amount - units) * NANOS)
 
 
 def write_instant(instant: datetime) -> Timestamp:
