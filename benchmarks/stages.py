@@ -20,13 +20,14 @@ from uuid import UUID, uuid4
 import grpc
 import uvloop
 
+from daybook.v1 import invoice_service_pb2 as service_pb
 from domain import billing, identity, invoice, reference
 from domain.findings import Findings
 from domain.invoice import Ingest, Rules
-from service.calls import Callers
+from service.calls import Callers, deadline
 from service.estimator import Estimator
+from service.ingestion import Ingestion, Replies
 from service.interceptors.outermost import Outermost, decoded, line
-from service.invoices import Invoices, service_pb
 from service.logs import set_up
 from service.snapshot import Snapshot
 from service.tax_remote import Engines
@@ -95,7 +96,7 @@ class Work:
         return batch.settle(requests, heads, datetime.now(UTC), partial(batch.prepare, self.codec))
 
 
-def stages(work: Work, servicer: Invoices) -> Iterable[tuple[str, float]]:
+def stages(work: Work, ingestion: Ingestion) -> Iterable[tuple[str, float]]:
     """Microseconds of an invoice in each."""
     parse = service_pb.IngestInvoiceRequest.FromString
     yield "parse", per(lambda: [work.raw] * INVOICES, lambda raw: decoded(raw, parse))
@@ -108,7 +109,7 @@ def stages(work: Work, servicer: Invoices) -> Iterable[tuple[str, float]]:
     rows = lambda: [work.settle(each).rows for each in batches(work.requests())]  # noqa: E731
     yield "rows as parameters", per(rows, lambda each: list(inserts(each))) / CALLERS
     yield "fold", per(work.decisions, lambda each: invoice.fold(each.events, None))
-    yield "reply", per(lambda: outcomes(work), partial(reply, servicer, parse(work.raw)))
+    yield "reply", per(lambda: outcomes(work), partial(reply, ingestion, parse(work.raw)))
     yield (
         "log line",
         per(lambda: [0.0] * INVOICES, lambda began: line(METHOD, work.context.peer(), began, None)),
@@ -124,8 +125,8 @@ def outcomes(work: Work) -> list[Outcome[Any]]:
     return [Outcome(each, History(EXAMPLE, ()), datetime.now(UTC), 8) for each in states]
 
 
-def reply(servicer: Invoices, request: Any, outcome: Outcome[Any]) -> bytes:
-    return servicer._ingestion._answer(request, ASKED, outcome).SerializeToString()
+def reply(ingestion: Ingestion, request: Any, outcome: Outcome[Any]) -> bytes:
+    return ingestion._answer(request, ASKED, outcome).SerializeToString()
 
 
 def batches(requests: Sequence[batch.Request]) -> list[Sequence[batch.Request]]:
@@ -140,12 +141,12 @@ def per(fresh: Callable[[], Sequence[Any]], stage: Callable[[Any], object]) -> f
             began = time.perf_counter_ns()
             stage(each)
             took.append(time.perf_counter_ns() - began)
-    return quantiles(took, n=10)[0] / 1000
+    return quantiles(took, n=10, method="inclusive")[0] / 1000
 
 
-async def whole(servicer: Invoices, context: Any, raw: bytes) -> float:
+async def whole(ingestion: Ingestion, context: Any, raw: bytes) -> float:
     """Microseconds of an invoice through all of it, callers side by side, into a log in memory."""
-    method = await intercepted(servicer)
+    method = await intercepted(ingestion)
     best = float("inf")
     for _ in range(ROUNDS):
         began = time.thread_time()
@@ -159,9 +160,14 @@ async def caller(method: Callable[[bytes, Any], Awaitable[Any]], raw: bytes, con
         await asyncio.create_task(method(raw, context))  # type: ignore[arg-type]
 
 
-async def intercepted(servicer: Invoices) -> Any:
+async def intercepted(ingestion: Ingestion) -> Any:
+    callers = Callers("daybook")
+
+    async def ingest(request: Any, context: Any) -> Any:
+        return await ingestion.one(request, callers.caller(context), deadline(context))
+
     inner = grpc.unary_unary_rpc_method_handler(
-        servicer.IngestInvoice,
+        ingest,
         request_deserializer=service_pb.IngestInvoiceRequest.FromString,
         response_serializer=service_pb.IngestInvoiceResponse.SerializeToString,
     )
@@ -171,13 +177,14 @@ async def intercepted(servicer: Invoices) -> Any:
 
     class Details:
         method = METHOD
+        invocation_metadata = ()
 
     handler: Any = await Outermost().intercept_service(continuation, Details)  # type: ignore[arg-type]
     return handler.unary_unary
 
 
-async def main() -> None:
-    set_up("info")
+async def measured() -> list[tuple[str, float]]:
+    """Every stage, and the whole."""
     raw = request().SerializeToString()
     codec = schema.codec()
     log = MemoryLog(codec)
@@ -186,15 +193,20 @@ async def main() -> None:
     snapshot = Snapshot(log, codec.decode, schema.REFERENCE_TOPICS)
     snapshot.current = RULES_OF
     book = Book(log, snapshot, now)
-    servicer = Invoices(book, Estimator(book, Engines()), Callers("daybook"))
+    ingestion = Ingestion(book, Estimator(book, Engines()), Replies(log.identity, book.today))
     context: Any = Context()
-    work = Work(raw, Rules(RULES_OF, now()), codec, context)
-    for name, micros in stages(work, servicer):
-        print(f"{name:24}{micros:8.1f} µs")
-    print(f"{'whole, log in memory':24}{await whole(servicer, context, raw):8.1f} µs")
+    told = list(stages(Work(raw, Rules(RULES_OF, now()), codec, context), ingestion))
+    told.append(("whole, log in memory", await whole(ingestion, context, raw)))
     await log.close()
+    return told
+
+
+def main() -> None:
+    set_up("info")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        for name, micros in runner.run(measured()):
+            print(f"{name:24}{micros:8.1f} µs")
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    main()

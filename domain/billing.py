@@ -89,6 +89,8 @@ def ingest(
     findings: Findings,
 ) -> invoice.Decision:
     """As `invoice.ingest`, by the content alone or by the memo that it names."""
+    if not (rules.memos or rules.credit_memos or is_of_memo(command.content.reference)):
+        return invoice.ingest(command, state, invoice_id, rules, findings)
     meant = _canonical(command.content, rules)
     command = replace(command, filled=Filled(meant))
     rules = replace(rules, known=_known(rules))

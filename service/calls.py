@@ -62,8 +62,10 @@ class Caller:
 
     def meta(self, reason: str, correlation_id: str, findings: Findings | None = None) -> Meta:
         """What goes beside the events of one thing asked for."""
-        texts = ((ACTOR, self.claimed), ("reason", reason), ("correlation_id", correlation_id))
-        _check_texts(texts, findings)
+        together = f"{self.claimed}{reason}{correlation_id}"
+        if len(together) > TEXT_MAX or not together.isprintable():  # else nothing can be wrong with them
+            texts = ((ACTOR, self.claimed), ("reason", reason), ("correlation_id", correlation_id))
+            _check_texts(texts, findings)
         return Meta(self.who, correlation=correlation_id, reason=reason, trace=self.trace)
 
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from json import JSONEncoder
+from typing import Any
 
 import structlog
+
+_encode = JSONEncoder(default=repr).encode
+
+
+def _written(line: dict[str, Any], **_: object) -> str:
+    """What json.dumps would write: it makes an encoder anew for every line."""
+    return _encode(line)
 
 
 def set_up(level: str) -> None:
@@ -15,7 +24,7 @@ def set_up(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(_written),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),

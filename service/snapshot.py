@@ -19,6 +19,9 @@ log_line = structlog.get_logger()
 
 BATCH = 1000
 POLL_SECONDS = 5.0
+PAUSE_SECONDS = (
+    0.25  # between looks while the log grows: a decision on what is old conflicts, and looks by itself
+)
 
 
 class Snapshot:
@@ -60,6 +63,7 @@ class Snapshot:
                 await self._log.wait(seen, POLL_SECONDS)
                 seen = await self._log.head()
                 await self.refresh()
+                await asyncio.sleep(PAUSE_SECONDS)
             except Unavailable as away:
                 log_line.warning("reference data not refreshed", because=str(away))
                 await asyncio.sleep(away.retry_after)

@@ -19,11 +19,12 @@ Positioned = Callable[[int], str]  # a position as it is answered
 
 SETTLEMENTS = EnumTable(pb.SettlementStatus, invoice.Settlement, "SETTLEMENT_STATUS")
 ROW_BASES = EnumTable(pb.TaxRowBasis, tax.RowBasis, "TAX_ROW_BASIS")
+VIEWS = frozenset(pb.InvoiceView.values())
 LINES_SHOWN_MAX = 500  # of an invoice in the full view
 
 
 def check_view(view: int, findings: Findings, path: str = "view") -> None:
-    if view not in pb.InvoiceView.values():
+    if view not in VIEWS:
         findings.add(path, Rule.ENUM, have="BASIC, FULL", value=view)
 
 

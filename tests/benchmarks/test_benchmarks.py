@@ -1,10 +1,12 @@
 """The benchmarks compare like with like, and their verdicts follow from what was measured."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
 
 from benchmarks import invoice as measured
+from benchmarks import stages
 from benchmarks.goals import Goal
 from benchmarks.peers import rules, stock
 from domain import invoice
@@ -49,3 +51,11 @@ def test_the_stock_peer_stores_all_of_the_invoice() -> None:
 )
 def test_a_verdict_is_about_the_median(at_least: bool, measured_each: list[float], verdict: str) -> None:
     assert Goal("", at_least, 0.6, measured_each).verdict == verdict
+
+
+def test_every_stage_of_an_ingest_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "ROUNDS", 1)
+    monkeypatch.setattr(stages, "INVOICES", 2 * stages.CALLERS)
+    told = dict(asyncio.run(stages.measured()))
+    assert {"parse", "read", "check", "encode", "settle", "reply", "whole, log in memory"} <= told.keys()
+    assert all(micros > 0 for micros in told.values())
