@@ -160,6 +160,7 @@ SELECT invoice_id, status = 'CANCELED' FROM {table}
 WHERE legal_entity_id = %(legal_entity_id)s AND number = %(number)s
 ORDER BY drafted_position
 """
+CARRYING = "SELECT invoice_id, status, number FROM {table} WHERE invoice_id = ANY(%(invoice_ids)s)"
 NEWEST = 2**63 - 1
 
 _encode = msgspec.json.Encoder().encode
@@ -283,6 +284,23 @@ async def numbered(
     )
     carrying = tuple(invoice_id for invoice_id, canceled in answer.found if not canceled)
     return Answer(carrying or tuple(invoice_id for invoice_id, _ in answer.found), answer.position)
+
+
+@dataclass(frozen=True, slots=True)
+class Carrying:
+    """Where an invoice stands, and the number that it carries."""
+
+    status: invoice.Status
+    number: str
+
+
+async def carrying(
+    reader: Reader, ids: Sequence[UUID], *, min_position: int = 0, deadline: float | None = None
+) -> Mapping[UUID, Carrying]:
+    """What these invoices carry; those that there are not are left out."""
+    asked = {"invoice_ids": list(ids)}
+    answer = await reader.ask(INVOICES, CARRYING, asked, min_position=min_position, deadline=deadline)
+    return {row[0]: Carrying(invoice.Status(row[1]), row[2] or "") for row in answer.found}
 
 
 def page(rows: Sequence[tuple[int, bytes]], size: int) -> Page[InvoiceSummary]:

@@ -24,6 +24,7 @@ from daybook.v1 import invoice_query_service_pb2_grpc as query_grpc
 from daybook.v1 import invoice_service_pb2_grpc as invoice_grpc
 from daybook.v1 import projection_service_pb2_grpc as projection_grpc
 from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
+from daybook.v1 import sequence_service_pb2_grpc as sequence_grpc
 from daybook.v1 import unfinished_work_service_pb2_grpc as unfinished_grpc
 from domain.invoice import Limits
 from projections import editions
@@ -41,6 +42,7 @@ from projections.reader import Reader
 from projections.rebuild import Rebuilder
 from projections.receivables import RECEIVABLES
 from projections.runner import Runner
+from projections.series import SERIES
 from projections.tax_summary import TAX_SUMMARY
 from projections.unfinished_work import UNFINISHED_WORK
 from projections.views import keep_views
@@ -73,6 +75,7 @@ from .queries import Queries
 from .read_models import ReadModels
 from .rebuilding import see_to_rebuilds
 from .reference_data import ReferenceDataServicer
+from .sequences import Sequences
 from .server import Register, Server, build
 from .snapshot import Snapshot
 from .supervisor import CannotStart, looked_after, port_held
@@ -89,6 +92,7 @@ READ_MODELS = (
     CREDIT_MEMOS,
     RECEIVABLES,
     TAX_SUMMARY,
+    SERIES,
     UNFINISHED_WORK,
 )
 CANNOT_START = (
@@ -368,6 +372,9 @@ def assemble(
             Editions(
                 log, schema.codec().decode, connections, READ_MODELS, prover.jobs, config.database_url, now
             ),
+        ),
+        "SequenceService": partial(
+            sequence_grpc.add_SequenceServiceServicer_to_server, Sequences(reader, snapshot, log)
         ),
         "UnfinishedWorkService": partial(
             unfinished_grpc.add_UnfinishedWorkServiceServicer_to_server, unfinished

@@ -96,7 +96,7 @@ STATUS: dict[type[BaseException], StatusCode] = {
     NotYetDrafted: StatusCode.NOT_FOUND,
     NoSuchEdition: StatusCode.NOT_FOUND,
     numbering.NumberTaken: StatusCode.ALREADY_EXISTS,
-    sequence.PolicyUnknown: StatusCode.NOT_FOUND,
+    sequence.SeriesNotFound: StatusCode.NOT_FOUND,
     invoice.VersionMoved: StatusCode.ABORTED,
     reference.StaleBase: StatusCode.ABORTED,
     NoSuchProjection: StatusCode.NOT_FOUND,

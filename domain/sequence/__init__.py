@@ -1,8 +1,9 @@
 """Sequences: which series gives a number, and which one: a number is the version of its series."""
 
-from .choice import NumberRequired, Place, PolicyUnknown, place, place_in, policy_named
+from .choice import NumberRequired, Place, place, place_in
 from .events import EVENTS, NumberAssigned, SeriesOpened
 from .frozen import FROZEN, Begun, begun, check_frozen
+from .proof import Evidence, Fault, Proved, SeriesNotFound, prove
 from .series import PASSED_MAX, Assigned, NumbersTaken, SeriesExhausted, assign, value_of
 
 __all__ = [
@@ -11,18 +12,21 @@ __all__ = [
     "PASSED_MAX",
     "Assigned",
     "Begun",
+    "Evidence",
+    "Fault",
     "NumberAssigned",
     "NumberRequired",
     "NumbersTaken",
     "Place",
-    "PolicyUnknown",
+    "Proved",
     "SeriesExhausted",
+    "SeriesNotFound",
     "SeriesOpened",
     "assign",
     "begun",
     "check_frozen",
     "place",
     "place_in",
-    "policy_named",
+    "prove",
     "value_of",
 ]

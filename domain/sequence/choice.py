@@ -8,11 +8,10 @@ from datetime import date
 from uuid import UUID
 
 from .. import identity
-from ..findings import listed, shown
+from ..findings import listed
 from ..reference import (
     Comparison,
     EntryStatus,
-    Kind,
     ReferenceData,
     Restart,
     SequenceCondition,
@@ -33,11 +32,6 @@ class NumberRequired(Refused):
     )
 
 
-class PolicyUnknown(Refused):
-    reason = "SEQUENCE_POLICY_NOT_FOUND"
-    because = "no sequence policy {policy_id} (have: {have})"
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """The series that the next number comes from, and the day that it is given on."""
@@ -52,13 +46,6 @@ class Place:
 
     def number(self, value: int) -> str:
         return written_number(self.policy.pattern, value, self.policy.width, self.day)
-
-
-def policy_named(reference: ReferenceData, policy_id: str) -> SequencePolicy:
-    policy = reference.sequence_policies.get(policy_id)
-    if policy is None:
-        raise PolicyUnknown(policy_id=shown(policy_id), have=reference.have[Kind.SEQUENCE_POLICY])
-    return policy
 
 
 def place(

@@ -49,6 +49,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "show": invoice_verbs.show,
     "list": invoice_verbs.list_,
     "post": invoice_verbs.post,
+    "numbers": invoice_verbs.numbers,
     "cancel": invoice_verbs.cancel,
     "void": settlement_verbs.void,
     "write-off": settlement_verbs.write_off,

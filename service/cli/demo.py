@@ -11,14 +11,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from .histories import history
 from .ingest import Job, ingest
 from .invoice_verbs import Conditions
 from .memo_verbs import NamedMemo
 from .memos import create, post
+from .numbers import numbers
 from .options import Author, Named, Service, Shape, Stop
+from .posting import post as post_invoice
 from .reading import list_, order, show
 from .receivables import receivables
 from .reference import apply
@@ -71,6 +75,12 @@ def ask(service: Service) -> None:
     show(service, table, TAXED, done.position, explain=True)
     step(f"daybook history --key {INVOICE.key}")
     history(service, table, INVOICE, every=False)
+    step(f"daybook post --key {TAXED.key}")
+    if post_invoice(service, author, table, TAXED):
+        raise Stop("the invoice was not posted")
+    year = str(datetime.now(ZoneInfo("Europe/Berlin")).year)
+    step(f"daybook numbers nl-de-invoices --period {year}")
+    numbers(service, "nl-de-invoices", year, as_json=False)
     step("daybook unfinished")
     unfinished(service, author, retry=False, as_json=False)
 

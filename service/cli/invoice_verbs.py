@@ -141,6 +141,28 @@ def post(service: Service, author: Author, shape: Shape, named: Named) -> None:
     raise typer.Exit(run(service, author, shape, named))
 
 
+def numbers(
+    service: Service,
+    *,
+    policy: Annotated[
+        str, typer.Argument(metavar="[POLICY]", help="The sequence policy; all series when not said.")
+    ] = "",
+    period: Annotated[
+        str, typer.Option(metavar="PERIOD", help="Of a sequence that restarts: 2026, 2026-11.")
+    ] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The contract's canonical JSON, one object a line.")
+    ] = False,
+) -> None:
+    """List the series of numbers; or show one from first to last, and prove that no number is missing.
+
+    Exit status 1 where one is missing, or is not what it should be.
+    """
+    from .numbers import numbers as run
+
+    raise typer.Exit(run(service, policy, period, as_json=as_json))
+
+
 def cancel(service: Service, author: Author, shape: Shape, named: Named) -> None:
     """Give a draft up. Canceling a canceled invoice changes nothing."""
     from .changing import cancel as run

@@ -21,6 +21,7 @@ from daybook.v1.invoice_service_pb2 import IngestInvoiceRequest, InvoiceKey, Inv
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from daybook.v1.projection_service_pb2_grpc import ProjectionServiceStub
 from daybook.v1.reference_data_service_pb2_grpc import ReferenceDataServiceStub
+from daybook.v1.sequence_service_pb2_grpc import SequenceServiceStub
 from daybook.v1.unfinished_work_service_pb2_grpc import UnfinishedWorkServiceStub
 
 from .faults import Misspoken
@@ -44,6 +45,7 @@ class Remote:
         self.queries = InvoiceQueryServiceStub(channel)
         self.projections = ProjectionServiceStub(channel)
         self.reference = ReferenceDataServiceStub(channel)
+        self.sequences = SequenceServiceStub(channel)
         self.unfinished = UnfinishedWorkServiceStub(channel)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -16,11 +17,12 @@ from domain.findings import Findings, Rule
 from domain.reference import EntryStatus, Kind, Restart, SequencePolicy, SequenceTarget
 from domain.sequence import (
     PASSED_MAX,
+    Fault,
     NumberRequired,
     NumbersTaken,
     Place,
-    PolicyUnknown,
     SeriesExhausted,
+    SeriesNotFound,
     SeriesOpened,
 )
 
@@ -107,12 +109,6 @@ def test_where_a_number_is_required_none_and_several_are_refused() -> None:
         place(*required(a_policy("one"), a_policy("two", pattern="X-{SequenceValue}")))
     assert several.value.facts["policies"] == "one, two"
     assert place(*required(a_policy())) is not None
-
-
-def test_a_policy_that_there_is_not_is_refused_by_name() -> None:
-    with pytest.raises(PolicyUnknown) as unknown:
-        sequence.policy_named(rules(a_policy()).reference, "other")
-    assert unknown.value.facts == {"policy_id": "'other'", "have": "invoices"}
 
 
 # Which number
@@ -298,3 +294,29 @@ def test_a_policy_of_which_a_series_has_begun_cannot_be_removed() -> None:
 
 def test_before_the_first_number_everything_may_change() -> None:
     assert sequence.begun([]) is None
+
+
+# Proof
+
+
+def proved(nth: int = 1, number: str = "R-00001", **changes: Any) -> sequence.Proved:
+    assigned = sequence.NumberAssigned("invoices", "", number, ONE, DAY)
+    evidence = sequence.Evidence({number: frozenset({ONE})}, {ONE: number})
+    return sequence.prove(nth, assigned, a_policy(), replace(evidence, **changes))
+
+
+def test_a_number_is_proved_by_its_place_its_claim_and_its_invoice() -> None:
+    assert proved().faults == ()
+
+
+def test_what_is_wrong_with_a_number_is_said() -> None:
+    assert sequence.prove(3, None, a_policy(), sequence.Evidence({}, {})).faults == (Fault.MISSING,)
+    assert proved(nth=2).faults == (Fault.OTHER_NUMBER,)
+    assert proved(claimed={"R-00001": frozenset({TWO})}).faults == (Fault.NOT_CLAIMED,)
+    assert proved(carried={ONE: "R-7"}).faults == (Fault.NOT_CARRIED,)
+    assert proved(claimed={}, carried={}).faults == (Fault.NOT_CLAIMED, Fault.NOT_CARRIED)
+
+
+def test_a_series_that_has_not_begun_is_refused_in_words() -> None:
+    refusal = SeriesNotFound(policy_id="'invoices'", period=" in '2026'")
+    assert str(refusal) == "sequence policy 'invoices' has given no number in '2026'"

@@ -35,13 +35,14 @@ DAY = Date(year=2026, month=4, day=1)
 class Served:
     """One `daybook serve` on a folder or a database of its own, started again when it was killed."""
 
-    def __init__(self, *, start: bool = True, database_url: str = "") -> None:
+    def __init__(self, *, start: bool = True, database_url: str = "", workers: int = 1) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="daybook-kills-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.target = f"127.0.0.1:{free_port()}"
         self.dsn = database_url or Embedded(self.folder / "data").app_dsn
         where = ("--database-url", database_url) if database_url else ("--data-dir", self.folder / "data")
         self._command: list[str | Path] = [DAYBOOK, "serve", "--listen", self.target, *where]
+        self._command += ("--workers", str(workers))
         self._said = (self.folder / "said").open("ab")
         if start:
             self.start()
