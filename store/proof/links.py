@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import hexlify
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from itertools import islice
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from ..chain import digest
 from .findings import Fault, Finding, Findings
-from .rows import PREIMAGE, PREV, Connection, in_hex, prev_of
+from .rows import PREIMAGE, PREV, Connection, prev_of
 
 STREAMS_MAX = 100_000  # whose last event is remembered, twice: the events before others are looked up
 PART_EVENTS = 10_000
@@ -58,7 +59,7 @@ class Links:
         leaves: list[bytes] = []
         places: list[bytes] = []
         put_leaf, put_place = leaves.append, places.append
-        heads, older, hash_of, hex_of, following = self._heads, self._older, sha256, in_hex, FOLLOWING
+        heads, older, hash_of, hex_of, following = self._heads, self._older, sha256, hexlify, FOLLOWING
         stream, want, link, offset = b"", b"", b"", self._offset
         for row in rows:
             digest = hash_of(row[14:]).digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from binascii import hexlify
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
@@ -48,16 +47,8 @@ def prev_of(row: bytes) -> bytes:
     return row[begin : end - 1] if row.startswith(PREV, begin - len(PREV)) else b""
 
 
-def digest_of(row: bytes) -> bytes:
-    return sha256(row[PREIMAGE:]).digest()
-
-
 def moved(row: bytes, stream: bytes, version: int) -> bytes:
     """The digest that the event of a row would have in another place."""
     return sha256(
         b"".join((row[14:18], stream, row[34:38], version.to_bytes(8, "big", signed=True), row[46:]))
     ).digest()
-
-
-def in_hex(digest: bytes) -> bytes:
-    return hexlify(digest)

@@ -246,7 +246,8 @@ class _Verification:
             copied(self._connection, EVENTS.format(where=f"{begin}notification_id <= {last.last}"))
         )
         self._events += len(leaves) // LEAF_BYTES
-        kept = {row[0]: row[1:] for row in self._connection.execute(LISTS, ([s.number for s in seals],))}
+        numbers = [seal.number for seal in seals]
+        kept = {row[0]: row[1:] for row in self._connection.execute(LISTS, (numbers,), binary=True)}
         lists = [kept.get(seal.number, (b"", b"")) for seal in seals]
         if b"".join(each[0] for each in lists) != leaves or b"".join(each[1] for each in lists) != places:
             self._tell_differences(seals, lists, Segment(leaves, places))
