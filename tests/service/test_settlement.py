@@ -468,10 +468,26 @@ async def second(server: House) -> AsyncIterator[House]:
         yield second
 
 
-async def outcome(call: Any) -> str:
+AGAIN = ("CONTENDED", "OVERLOADED", "STORE_UNAVAILABLE")  # what a busy machine may answer, for now
+PATIENCE = 50
+
+
+async def insisted(method: Any, request: Any) -> Any:
+    """The answer to a call that is made again where the service asks for that, as a client does."""
+    for _ in range(PATIENCE):
+        try:
+            return await method(request)
+        except grpc.aio.AioRpcError as error:
+            if explain(error).reason not in AGAIN:
+                raise
+            await asyncio.sleep(0.1)
+    raise AssertionError("it is asked for again and again")
+
+
+async def outcome(call: tuple[Any, Any]) -> str:
     """What became of a call: its reason, or what it was."""
     try:
-        await call
+        await insisted(*call)
     except grpc.aio.AioRpcError as error:
         return explain(error).reason
     return "DONE"
@@ -480,10 +496,9 @@ async def outcome(call: Any) -> str:
 async def test_payments_at_once_never_take_more_than_is_owed(server: House, second: House) -> None:
     owed = await posted(server)
     houses = [server, second]
-    calls = [houses[n % 2].invoices.RecordPayment(payment(owed, "30.00", f"p-{n}")) for n in range(12)]
+    calls = [(houses[n % 2].invoices.RecordPayment, payment(owed, "30.00", f"p-{n}")) for n in range(12)]
     outcomes = Counter(await asyncio.gather(*map(outcome, calls)))
-    assert outcomes["DONE"] == 3
-    assert set(outcomes) <= {"DONE", "MORE_THAN_BALANCE", "CONTENDED"}
+    assert outcomes == {"DONE": 3, "MORE_THAN_BALANCE": 9}
     history = await server.log.read(UUID(owed))
     assert [each.name for each in history.recorded].count("PaymentRecorded") == 3
 
@@ -492,7 +507,7 @@ async def test_the_same_payment_at_once_is_recorded_once(server: House, second: 
     owed = await posted(server)
     houses = [server, second]
     answers = await asyncio.gather(
-        *(houses[n % 2].invoices.RecordPayment(payment(owed, "30.00")) for n in range(12))
+        *(insisted(houses[n % 2].invoices.RecordPayment, payment(owed, "30.00")) for n in range(12))
     )
     assert [each.replayed for each in answers].count(False) == 1
     assert {plain(each.invoice.totals.balance) for each in answers} == {"70.00"}
@@ -503,7 +518,8 @@ async def test_voiding_against_payment_at_once_leaves_one_of_them(server: House,
     for n in range(12):
         owed = await posted(server)
         void = service_pb.VoidInvoiceRequest(key=by_id(owed))
-        calls = [second.invoices.VoidInvoice(void), server.invoices.RecordPayment(payment(owed, "1.00"))]
+        pay = payment(owed, "1.00")
+        calls = [(second.invoices.VoidInvoice, void), (server.invoices.RecordPayment, pay)]
         if n % 2:
             calls.reverse()
         outcomes = sorted(await asyncio.gather(*map(outcome, calls)))
@@ -528,15 +544,16 @@ async def test_credit_applied_at_once_is_applied_no_further_than_it_goes(
     invoices = [await posted(server, "40.00", account_id=account) for _ in range(4)]
     houses = [server, second]
     calls = [
-        houses[n % 2].credits.ApplyCreditMemo(
+        (
+            houses[n % 2].credits.ApplyCreditMemo,
             credit_service_pb.ApplyCreditMemoRequest(
                 credit_memo_id=memo.credit_memo_id, invoice=by_id(each), request_id=f"a-{n}"
-            )
+            ),
         )
         for n, each in enumerate(invoices * 2)
     ]
     outcomes = Counter(await asyncio.gather(*map(outcome, calls)))
-    assert set(outcomes) <= {"DONE", "CREDIT_USED_UP", "NOTHING_OWED", "CONTENDED"}
+    assert set(outcomes) <= {"DONE", "CREDIT_USED_UP", "NOTHING_OWED"}
     position = await newest(server, memo.credit_memo_id)
     whole = await server.credits.GetCreditMemo(
         credit_service_pb.GetCreditMemoRequest(
