@@ -28,6 +28,7 @@ from .past import Past, Point
 from .proof import ProofServicer, Prover
 from .subscription import BATCH_EVENTS, Mark, Subscription
 from .wire.comparison import compare
+from .wire.credit_memos import write_credit_memo
 from .wire.debit_memos import write_memo
 from .wire.events import read_stream_key, write_event
 from .wire.invoices import LINES_SHOWN_MAX, check_view, write_invoice
@@ -104,7 +105,7 @@ class Audit(ProofServicer):
         return pb.GetInvoiceAsOfResponse(
             invoice=masked(message, request.read_mask),
             newest_event=write_event(events[-1], self._position),
-            lineage=await self._lineage(state, events[-1].position, until),
+            lineage=await self._lineage(state, events[-1], until),
             next_page_token=these.token(state.version << LINE_BITS | after + len(lines)) if more else "",
         )
 
@@ -121,19 +122,25 @@ class Audit(ProofServicer):
         message.days_open, message.days_overdue = days_open(state, day), days_overdue(state, day)
         return message
 
-    async def _lineage(self, state: invoice.Invoice, position: int, until: float) -> query_pb.Lineage | None:
-        """Order, debit memo, invoice: as far as they were known."""
+    async def _lineage(
+        self, state: invoice.Invoice, newest: Recorded, until: float
+    ) -> query_pb.Lineage | None:
+        """Order, debit memo, invoice, credit memos: as far as they were known."""
+        lineage, position = query_pb.Lineage(), newest.position
         reference = state.header.reference
         if reference is not None and reference.kind is invoice.ReferenceKind.ORDER:
-            return query_pb.Lineage(order_id=reference.id)
-        memo = await self._past.memo_of(state, position, until)
-        if memo is None:
-            return None
-        known = self._position(memo.state.reference_position)
-        return query_pb.Lineage(
-            order_id=memo.state.header.order_id,
-            debit_memo=write_memo(memo.id, memo.state, known, memo.created, memo.updated, full=False),
+            lineage.order_id = reference.id
+        if memo := await self._past.memo_of(state, position, until):
+            known = self._position(memo.state.reference_position)
+            lineage.order_id = memo.state.header.order_id
+            lineage.debit_memo.CopyFrom(
+                write_memo(memo.id, memo.state, known, memo.created, memo.updated, full=False)
+            )
+        lineage.credit_memos.extend(
+            write_credit_memo(each.id, each.state, each.created, each.updated, full=False)
+            for each in await self._past.credit_memos_of(newest.stream, state, position, until)
         )
+        return lineage if lineage.ByteSize() else None
 
     async def CompareInvoice(
         self, request: pb.CompareInvoiceRequest, context: Context

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from domain import debit_memo, identity, invoice, reference
+from domain import credit_memo, debit_memo, identity, invoice, reference
 from domain.refusal import Refused
 from projections.invoice_summary import OPENINGS
 from store.log import Log, Recorded
 
 from .keys import Key
+
+CREDIT_MEMOS_MAX = 100  # of an invoice, that are told
 
 
 class NotYetDrafted(Refused):
@@ -40,6 +42,16 @@ class Memo:
 
     id: UUID
     state: debit_memo.DebitMemo
+    created: datetime
+    updated: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """A credit memo as it stood."""
+
+    id: UUID
+    state: credit_memo.CreditMemo
     created: datetime
     updated: datetime
 
@@ -87,6 +99,22 @@ class Past:
         if memo is None:
             return None
         return Memo(memo_id, memo, history.recorded[0].recorded, history.recorded[-1].recorded)
+
+    async def credit_memos_of(
+        self, invoice_id: UUID, state: invoice.Invoice, position: int, until: float
+    ) -> Sequence[Credit]:
+        """The credit memos that were made of an invoice, oldest first, as they stood at a position."""
+        count = state.ledger.memos + (state.status is invoice.Status.VOIDED)
+        found = []
+        for ordinal in range(1, min(count, CREDIT_MEMOS_MAX) + 1):
+            memo_id = identity.credit_memo(invoice_id, ordinal)
+            history = await self._log.read(memo_id, position=position, deadline=until)
+            memo = credit_memo.fold(history.events)
+            if memo is not None:
+                found.append(
+                    Credit(memo_id, memo, history.recorded[0].recorded, history.recorded[-1].recorded)
+                )
+        return found
 
     async def day(self, legal_entity_id: str, at: datetime, position: int, until: float) -> date:
         """The date of an instant where the legal entity was by what the book knew at a position."""

@@ -32,6 +32,7 @@ from .messages import (
     update,
 )
 from .test_debit_memos import billing, posted
+from .test_settlement import euros, payment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -153,6 +154,37 @@ async def test_an_invoice_of_a_memo_has_its_lineage_as_it_was(server: House) -> 
     since = await as_of(server, "of lineage", a_point())
     assert since.lineage.debit_memo.ready
     assert not then.lineage.debit_memo.ready
+
+
+async def test_payments_and_the_credit_memo_of_a_void_are_seen_from_when_they_were_made(
+    server: House,
+) -> None:
+    content = a_posted_invoice(number="void-1")
+    key = content.unique_identifier
+    answer = await server.invoices.IngestInvoice(ingest(content))
+    await server.invoices.RecordPayment(payment(answer.invoice_id, "10.00"))
+    back = service_pb.ReversePaymentRequest(
+        key=by_key(key), payment_id=await paid_by(server, key), amount=euros("10.00"), request_id="back"
+    )
+    await server.invoices.ReversePayment(back)
+    void = await server.invoices.VoidInvoice(service_pb.VoidInvoiceRequest(key=by_key(key)))
+    live = await server.queries.GetInvoice(get(by_key(key), min_position=void.position))
+    found = await as_of(server, key, a_point(position=void.position))
+    assert found.invoice == live.invoice
+    assert found.lineage == live.lineage
+    assert [each.invoice_id for each in found.lineage.credit_memos] == [answer.invoice_id]
+    before = await as_of(server, key, a_point(version=live.invoice.version - 2))
+    assert before.invoice.totals.net_payments_applied.units == 10
+    assert (before.invoice.status, list(before.lineage.credit_memos)) == (
+        invoice_pb2.INVOICE_STATUS_POSTED,
+        [],
+    )
+
+
+async def paid_by(house: House, key: str) -> str:
+    """The payment of an invoice that has one."""
+    [paid] = [each.event.payment_id for each in await house.history(key) if each.name == "PaymentRecorded"]
+    return str(paid)
 
 
 async def test_posted_imports_age_as_of_the_instant(server: House) -> None:
