@@ -54,8 +54,7 @@ class Editions(service_grpc.EditionServiceServicer):
         self, request: pb.BuildEditionRequest, context: Context
     ) -> AsyncIterator[pb.BuildEditionResponse]:
         findings = Findings()
-        if not _NAME(request.name):
-            findings.add("name", Rule.EDITION_NAME, value=shown(request.name))
+        _check_name(request.name, findings)
         wanted = self._wanted(request.read_models, findings)
         if request.point.HasField("version"):
             findings.add("point.version", Rule.NO_VERSION)
@@ -83,8 +82,10 @@ class Editions(service_grpc.EditionServiceServicer):
         return pb.ListEditionsResponse(editions=map(self._written, await editions.all_(self._pool)))
 
     async def DropEdition(self, request: pb.DropEditionRequest, context: Context) -> pb.DropEditionResponse:
-        if not _NAME(request.name):
-            raise NoSuchEdition(name=shown(request.name), needed="anything")
+        findings = Findings()
+        _check_name(request.name, findings)
+        if findings:
+            raise Malformed(findings)
         await editions.drop(self._pool, request.name)
         return pb.DropEditionResponse()
 
@@ -141,6 +142,11 @@ class Editions(service_grpc.EditionServiceServicer):
             time=write_instant(edition.instant),
             read_models=edition.read_models,
         )
+
+
+def _check_name(name: str, findings: Findings) -> None:
+    if not _NAME(name):
+        findings.add("name", Rule.EDITION_NAME, value=shown(name))
 
 
 def named(pool: Pool) -> Callable[[str], Awaitable[Edition]]:

@@ -69,7 +69,11 @@ async def test_bytes_that_are_no_message_are_unreadable(
 ) -> None:
     answer = await ask(server.channel, method, junk)
     assert answer.error is not None
-    assert (answer.code, clean(answer.error)[0]) == (Code.INVALID_ARGUMENT, "UNREADABLE_MESSAGE")
+    reasons = {"UNREADABLE_MESSAGE"}
+    if not method.input_type.fields:
+        reasons.add("UNKNOWN_FIELD")  # the decoder of a message without fields lets field number zero pass
+    assert answer.code is Code.INVALID_ARGUMENT
+    assert clean(answer.error)[0] in reasons
 
 
 @each_method

@@ -91,7 +91,7 @@ class EditionServiceServicer(object):
     def DropEdition(self, request, context):
         """Drops an edition with all its tables.
 
-        NOT_FOUND with reason `EDITION_NOT_FOUND`.
+        INVALID_ARGUMENT; NOT_FOUND with reason `EDITION_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,7 +53,7 @@ class EditionServiceStub:
     DropEdition: _grpc.UnaryUnaryMultiCallable[_edition_service_pb2.DropEditionRequest, _edition_service_pb2.DropEditionResponse]
     """Drops an edition with all its tables.
 
-    NOT_FOUND with reason `EDITION_NOT_FOUND`.
+    INVALID_ARGUMENT; NOT_FOUND with reason `EDITION_NOT_FOUND`.
     """
 
 @_typing.type_check_only
@@ -81,7 +81,7 @@ class EditionServiceAsyncStub(EditionServiceStub):
     DropEdition: _aio.UnaryUnaryMultiCallable[_edition_service_pb2.DropEditionRequest, _edition_service_pb2.DropEditionResponse]  # type: ignore[assignment]
     """Drops an edition with all its tables.
 
-    NOT_FOUND with reason `EDITION_NOT_FOUND`.
+    INVALID_ARGUMENT; NOT_FOUND with reason `EDITION_NOT_FOUND`.
     """
 
 class EditionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -124,7 +124,7 @@ class EditionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_edition_service_pb2.DropEditionResponse, _abc.Awaitable[_edition_service_pb2.DropEditionResponse]]:
         """Drops an edition with all its tables.
 
-        NOT_FOUND with reason `EDITION_NOT_FOUND`.
+        INVALID_ARGUMENT; NOT_FOUND with reason `EDITION_NOT_FOUND`.
         """
 
 def add_EditionServiceServicer_to_server(servicer: EditionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
