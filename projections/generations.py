@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import psycopg
@@ -12,7 +13,8 @@ from .checkpoint import Mark
 from .projection import SCHEMA, Connection, Pool, Projection, surfacing
 
 DROP_LOCK = "2s"
-DROP_ATTEMPTS = 5
+DROP_ATTEMPTS = 10
+DROP_PAUSE_SECONDS = 0.5  # the views for people follow a swap soon, and hold the old tables until then
 
 # The tables of a generation are those that its projection's SQL names by {table}, with or without an ending.
 TABLES = """
@@ -66,7 +68,7 @@ class NoSuchGeneration(Refused):
 
 class GenerationInUse(Refused):
     reason = "GENERATION_IN_USE"
-    because = "generation {generation} of {projection} answers, or is being built"
+    because = "generation {generation} of {projection} answers, is being built, or is shown by a view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,9 @@ async def drop(pool: Pool, one: Key) -> None:
                             )
                     await empty_out(connection, one)
                 return
-            except psycopg.errors.LockNotAvailable:
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.DependentObjectsStillExist) as held:
                 if attempt + 1 == DROP_ATTEMPTS:
-                    raise
+                    raise GenerationInUse(
+                        projection=one.projection.replace("_", "-"), generation=one.generation
+                    ) from held
+                await asyncio.sleep(DROP_PAUSE_SECONDS)

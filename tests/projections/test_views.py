@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from domain import invoice
-from projections import rebuilds, views
+from projections import generations, rebuilds, views
 from projections.checkpoint import prepare
 from projections.invoices import INVOICES
 from projections.projection import View
@@ -78,6 +78,18 @@ async def test_a_reader_who_takes_his_time_is_not_waited_for(book: Book) -> None
         await until(swapped)
     keeping.cancel()
     await asyncio.wait([keeping])
+
+
+async def test_a_generation_is_dropped_once_no_view_shows_it(book: Book) -> None:
+    await views.show(book.pool, [INVOICES])
+    await rebuilt(book, INVOICES)
+    dropping = asyncio.create_task(generations.drop(book.pool, generations.key(INVOICES, 1)))
+    await asyncio.wait([dropping], timeout=0.3)
+    assert not dropping.done()
+    await views.show(book.pool, [INVOICES])
+    await dropping
+    async with book.pool.connection() as connection:
+        assert await generations.tables(connection, INVOICES.table(1)) == []
 
 
 async def test_columns_may_be_added_and_nothing_else(book: Book) -> None:
