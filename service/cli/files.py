@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,15 @@ class Reading:
         if STDIN in self.names:
             return None
         return sum(Path(name).stat().st_size for name in self.names)
+
+    def more(self) -> bool:
+        """Whether the next thing can be had without waiting for it, as far as that can be told."""
+        if STDIN not in self.names:
+            return True
+        try:
+            return bool(select.select([self.stdin], [], [], 0)[0])
+        except (OSError, ValueError):  # no file that the system knows
+            return False
 
     def __iter__(self) -> Iterator[Written]:
         for name in self.names:

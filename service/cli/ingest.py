@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 LONG = 512 * 1024  # bytes from which on, or on standard input, progress is shown
+AGAIN = "  run it again: what is recorded is answered as replayed"
 MANY = 1000  # invoices from which on a rate says something
 OF_REFERENCE_DATA = frozenset(("NO_DEFAULT", "NO_SUCH_ENTRY"))  # rules that an empty book breaks
 CSV_HEAD = (
@@ -82,6 +83,10 @@ def ingest(service: Service, author: Author, shape: Shape, job: Job) -> Done:
             asyncio.run(sent(service, author, job, reading, said, in_full=shape.as_json))
         except Interrupted as trouble:
             said.interrupted(trouble)
+        except KeyboardInterrupt:
+            print(f"stopped by hand\n{AGAIN}", file=sys.stderr)
+            said.end()
+            raise
     if said.misses_reference_data and book_is_empty(service):
         print(f"the book has no reference data yet; {faults.LOAD_REFERENCE_DATA}", file=sys.stderr)
     return Done(said.end(), said.position)
@@ -107,7 +112,7 @@ async def sent(
         stub = InvoiceServiceStub(channel)
         together = Together(stub, author, service.timeout)
         sender = Sender(together, author, job.dry_run, job.window, in_full)
-        async for result in sender.send(iter(reading)):
+        async for result in sender.send(iter(reading), reading.more):
             said.add(result)
 
 
@@ -166,7 +171,7 @@ class Report:
     def interrupted(self, trouble: Interrupted) -> None:
         self.broken = True
         print(f"stopped at {trouble.place}: {faults.text_of(trouble.explanation)}", file=sys.stderr)
-        print("  run it again: what is recorded is answered as replayed", file=sys.stderr)
+        print(AGAIN, file=sys.stderr)
 
     def end(self) -> int:
         """The sum of it, and the exit status."""

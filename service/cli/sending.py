@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -23,6 +23,7 @@ from .together import Declined, Together
 from .trees import Tree, Written
 
 ATTEMPTS_MAX = 8
+READ_MAX = 64  # things at once
 WAIT_FIRST = 0.1  # seconds; doubled each time
 WAIT_MAX = 5.0
 
@@ -86,15 +87,17 @@ class Sender:
     in_full: bool = False  # what a dry run works out
     seen: Counter[str] = field(default_factory=Counter)
 
-    async def send(self, things: Iterator[Written]) -> AsyncIterator[Result]:
+    async def send(self, things: Iterator[Written], more: Callable[[], bool]) -> AsyncIterator[Result]:
+        """`more` tells whether the next thing can be had without waiting for it."""
         room = asyncio.Semaphore(self.window)
         sent: asyncio.Queue[asyncio.Task[Result] | None] = asyncio.Queue()
 
         async def feed() -> None:
             try:
-                while (written := await asyncio.to_thread(next, things, None)) is not None:
-                    await room.acquire()
-                    sent.put_nowait(asyncio.create_task(self.ingest(*self.prepared(written))))
+                while some := await asyncio.to_thread(several, things, more):
+                    for written in some:
+                        await room.acquire()
+                        sent.put_nowait(asyncio.create_task(self.ingest(*self.prepared(written))))
             finally:
                 sent.put_nowait(None)
 
@@ -174,6 +177,16 @@ class Sender:
             await asyncio.sleep(max(told, wait * random.uniform(0.5, 1.0)))
             wait = min(2 * wait, WAIT_MAX)
         raise AssertionError
+
+
+def several(things: Iterator[Written], more: Callable[[], bool]) -> list[Written]:
+    """The next things, since a thread for each would cost more than all the rest."""
+    some: list[Written] = []
+    for written in things:
+        some.append(written)
+        if len(some) == READ_MAX or not more():
+            break
+    return some
 
 
 def worth_asking_again(explanation: Explanation) -> bool:

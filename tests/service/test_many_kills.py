@@ -8,13 +8,14 @@ import random
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import pytest
 
-from daybook.client import connect_async, explain
+from daybook.client import OPTIONS, connect_async, explain
 from daybook.v1 import invoice_service_pb2 as service_pb
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 
@@ -23,7 +24,7 @@ from .test_kills import check_log, check_read_model
 
 pytestmark = pytest.mark.long
 
-KILLS = int(os.environ.get("DAYBOOK_TEST_KILLS", "15"))
+KILLS = int(os.environ.get("DAYBOOK_TEST_KILLS", "10"))
 CALLERS = 3  # of each kind
 MANY = 40  # invoices of a batch
 STREAMED = 300  # and of a stream
@@ -63,13 +64,20 @@ class Crowd:
             time.sleep(0.01)
 
     async def _run(self) -> None:
-        async with connect_async(self.served.target) as channel:
-            stub: Any = InvoiceServiceStub(channel)
-            await asyncio.gather(
-                *(self._caller(f"each-{n}", MANY, self._batch(stub, False)) for n in range(CALLERS)),
-                *(self._caller(f"all-{n}", MANY, self._batch(stub, True)) for n in range(CALLERS)),
-                *(self._caller(f"stream-{n}", STREAMED, self._stream(stub)) for n in range(CALLERS)),
-            )
+        async with AsyncExitStack() as stack:
+
+            async def a_stub() -> Any:
+                """On a connection of its own: the kernel gives it to one of the workers."""
+                alone = [*OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
+                channel = grpc.aio.insecure_channel(self.served.target, alone)
+                return InvoiceServiceStub(await stack.enter_async_context(channel))
+
+            callers = []
+            for n in range(CALLERS):
+                callers.append(self._caller(f"each-{n}", MANY, self._batch(await a_stub(), False)))
+                callers.append(self._caller(f"all-{n}", MANY, self._batch(await a_stub(), True)))
+                callers.append(self._caller(f"stream-{n}", STREAMED, self._stream(await a_stub())))
+            await asyncio.gather(*callers)
 
     async def _caller(
         self, name: str, many: int, send: Callable[[Sequence[Any]], Coroutine[Any, Any, None]]
@@ -124,14 +132,16 @@ class Crowd:
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
-    served = Served()
+def served(request: pytest.FixtureRequest) -> Iterator[Served]:
+    served = Served(workers=request.param)
     load_reference_data(served.target)
     yield served
     served.stop()
 
 
-@pytest.mark.parametrize("role", ["worker", "postgres"])
+@pytest.mark.parametrize(
+    ("role", "served"), [("worker", 1), ("worker", 2), ("postgres", 2)], indirect=["served"]
+)
 def test_what_was_acknowledged_of_many_is_there_whole_and_once_whoever_is_killed(
     role: str, served: Served
 ) -> None:
