@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 
 from daybook.v1 import invoice_pb2 as pb
 from daybook.v1 import invoice_service_pb2 as service_pb
@@ -19,13 +20,13 @@ from .ingestion import Ingestion, Replies, Window, tax_is_due, write_findings
 from .keys import missing, resolved, there
 from .pages import pages, size
 from .poster import Poster
+from .postings import Postings
 from .settling import SettlingServicer
 from .transact import Book, Outcome
 from .wire.content import read_content, read_reference
 from .wire.estimates import read_estimate, write_interactions, write_tax_failure, write_tax_outcome
 from .wire.invoices import check_view
 from .wire.keys import read_key
-from .wire.postings import write_posting_failure, write_posting_outcome
 from .wire.values import known_paths, read_labels, within
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -40,13 +41,13 @@ class Invoices(SettlingServicer):
     def __init__(self, book: Book, estimator: Estimator, poster: Poster, callers: Callers) -> None:
         self._book = book
         self._estimator = estimator
-        self._poster = poster
         self._callers = callers
         replies = Replies(book.log.identity, book.today)
         self._replies = replies
         self._position = replies.position
         self._invoice = replies.invoice
         self._ingestion = Ingestion(book, estimator, replies)
+        self._postings = Postings(book, poster, replies)
 
     async def IngestInvoice(
         self, request: service_pb.IngestInvoiceRequest, context: Context
@@ -56,7 +57,7 @@ class Invoices(SettlingServicer):
     async def BatchIngestInvoices(
         self, request: service_pb.BatchIngestInvoicesRequest, context: Context
     ) -> service_pb.BatchIngestInvoicesResponse:
-        check_batch(request)
+        check_batch(request.requests)
         results = await self._ingestion.batch(request, self._callers.caller(context), deadline(context))
         return service_pb.BatchIngestInvoicesResponse(results=results)
 
@@ -193,25 +194,13 @@ class Invoices(SettlingServicer):
     async def PostInvoice(
         self, request: service_pb.PostInvoiceRequest, context: Context
     ) -> service_pb.PostInvoiceResponse:
-        meta = self._callers.meta(context, request.reason, request.correlation_id)
-        until = deadline(context)
-        findings = Findings()
-        check_view(request.view, findings)
-        if findings:
-            raise Malformed(findings)
-        key = read_key(request.key)
-        invoice_id = await resolved(key, self._book.log, until)
-        try:
-            posting = await self._poster.post(invoice_id, meta, until)
-        except invoice.NotFound:
-            raise invoice.NotFound(key=key) from None
-        return service_pb.PostInvoiceResponse(
-            position=self._position(posting.outcome.position),
-            replayed=posting.replayed,
-            posting=write_posting_outcome(posting.outcome.state, posting.given_up),
-            failure=write_posting_failure(posting.outcome.state, posting.given_up),
-            invoice=self._invoice(invoice_id, posting.outcome, request.view),
-        )
+        return await self._postings.one(request, self._callers.caller(context), deadline(context))
+
+    async def BatchPostInvoices(
+        self, request: service_pb.BatchPostInvoicesRequest, context: Context
+    ) -> service_pb.BatchPostInvoicesResponse:
+        check_batch(request.requests)
+        return await self._postings.batch(request, self._callers.caller(context), deadline(context))
 
     async def ListTaxInteractions(
         self, request: service_pb.ListTaxInteractionsRequest, context: Context
@@ -236,10 +225,10 @@ class Invoices(SettlingServicer):
         )
 
 
-def check_batch(batch: service_pb.BatchIngestInvoicesRequest) -> None:
+def check_batch(requests: Sequence[Message]) -> None:
     findings = Findings()
-    if not batch.requests:
+    if not requests:
         findings.add("requests", Rule.REQUIRED)
-    within(batch.requests, BATCH_MAX, "requests", findings)
+    within(requests, BATCH_MAX, "requests", findings)
     if findings:
         raise Malformed(findings)

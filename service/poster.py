@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
@@ -15,7 +17,7 @@ from store.log import Meta
 from .errors import Contended
 from .estimator import ANSWER_MARGIN, APPEND_SECONDS
 from .tax_remote import Engines, Voided
-from .transact import Book, Outcome
+from .transact import Asked, Book, Outcome
 
 ROUNDS_MAX = 8  # of asking, while the draft or the reference data changes
 PURPOSE = "post"
@@ -28,6 +30,14 @@ HOPELESS = (
     sequence.SeriesExhausted,
     sequence.NumbersTaken,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An invoice that is to be posted, and what goes beside the events."""
+
+    invoice_id: UUID
+    meta: Meta
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +64,49 @@ class Poster:
     engines: Engines
     _going: set[asyncio.Task[Posting]] = field(default_factory=set)
 
-    async def post(self, invoice_id: UUID, meta: Meta, until: float) -> Posting:
+    async def post(self, wanted: Wanted, until: float) -> Posting:
         """Answers before the time is over; a posting that waits for engines goes on without its caller."""
+        [end] = await self.post_each((wanted,), until)
         try:
-            outcome = await self._decide(invoice_id, meta, until)
-        except AskAgain:
-            outcome = None
-        except HOPELESS as refused:
-            return await self._give_up(invoice_id, refused, NOTHING_SAID, meta)
+            if isinstance(end, Exception):
+                raise end
+            return end
+        finally:
+            del end  # an error that is raised from here must not hold itself
+
+    async def post_each(self, wanted: Sequence[Wanted], until: float) -> Sequence[Posting | Exception]:
+        """Each for itself, many at once; what would be raised for one stands in its place.
+
+        An invoice that is wanted again waits for what comes of it the first time.
+        """
+        asked = [
+            Asked(each.invoice_id, partial(_post, each.invoice_id, NOTHING_SAID), each.meta)
+            for each in wanted
+        ]
+        turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+        async def brought_to_end(
+            each: Wanted, decided: Outcome[invoice.Invoice] | Exception
+        ) -> Posting | Exception:
+            async with turns[each.invoice_id]:
+                try:
+                    return await self._brought_to_end(each, decided, until)
+                except Exception as error:
+                    return error.with_traceback(None)
+
+        decided = await self.book.carry_out_each(asked, until)
+        return await asyncio.gather(*map(brought_to_end, wanted, decided))
+
+    async def _brought_to_end(
+        self, wanted: Wanted, decided: Outcome[invoice.Invoice] | Exception, until: float
+    ) -> Posting:
+        """What comes of what was decided first, with what engines say as far as that can be had in time."""
+        invoice_id, meta = wanted.invoice_id, wanted.meta
+        if isinstance(decided, HOPELESS):
+            return await self._give_up(invoice_id, decided, NOTHING_SAID, meta)
+        if isinstance(decided, Exception) and not isinstance(decided, AskAgain):
+            raise decided
+        outcome = None if isinstance(decided, AskAgain) else decided
         if outcome is not None and not _goes_on(outcome.state):
             return Posting(outcome)
         finished = await self._within(invoice_id, meta, until)

@@ -25,7 +25,7 @@ from .calls import Callers, deadline
 from .estimator import Estimator
 from .keys import resolved
 from .pages import pages, size
-from .poster import Poster
+from .poster import Poster, Wanted
 from .wire.estimates import write_failure, write_tax_failure, write_tax_outcome
 from .wire.keys import read_key
 from .wire.postings import write_posting_failure, write_posting_outcome
@@ -132,7 +132,7 @@ class UnfinishedWorkServicer(service_grpc.UnfinishedWorkServiceServicer):
         return pb.RetriedWork(tax=tax, failure=write_tax_failure(state)), outcome.position
 
     async def _post(self, invoice_id: UUID, meta: Meta, until: float) -> tuple[pb.RetriedWork, int]:
-        posting = await self._poster.post(invoice_id, meta, until)
+        posting = await self._poster.post(Wanted(invoice_id, meta), until)
         state, given_up = posting.outcome.state, posting.given_up
         outcome = write_posting_outcome(state, given_up)
         failure = write_posting_failure(state, given_up)

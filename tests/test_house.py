@@ -143,11 +143,11 @@ def money_never_meets_a_float(module: Module) -> Iterator[str]:
 
 
 def messages_stay_at_the_wire(module: Module) -> Iterator[str]:
-    """Messages: `service/wire` and the servicers, which `service/ingestion` is a part of.
+    """Messages: `service/wire` and the servicers, which `ingestion` and `postings` of `service` are parts of.
 
     The command line is a client of the contract.
     """
-    if module.room != "service" or re.match(r"service/(wire|cli|ingestion)(\.py|/)", module.path):
+    if module.room != "service" or re.match(r"service/(wire|cli|ingestion|postings)(\.py|/)", module.path):
         return
     if any(ast.unparse(base).endswith("Servicer") for kind in module.classes() for base in kind.bases):
         return

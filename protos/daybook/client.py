@@ -21,7 +21,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from .v1.invoice_service_pb2 import IngestionFailure
+from .v1.invoice_service_pb2 import InvoiceFailure
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 
@@ -118,7 +118,7 @@ def explain(error: grpc.RpcError) -> Explanation:
     return explained(call.code(), call.details() or "", attached(call))
 
 
-def explain_failure(failure: IngestionFailure) -> Explanation:
+def explain_failure(failure: InvoiceFailure) -> Explanation:
     """The same of one invoice among many, with all of its findings that were told."""
     [code] = [each for each in grpc.StatusCode if each.value[0] == failure.status.code]
     told = explained(code, failure.status.message, failure.status.details)

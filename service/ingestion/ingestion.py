@@ -235,13 +235,13 @@ def _in_place(said: Iterable[Said], outcomes: Iterable[T]) -> list[T | Exception
     return [next(left) if isinstance(each.asked, Asked) else each.asked for each in said]
 
 
-def failure(error: Exception, room: int) -> pb.IngestionFailure:
-    """What a caller hears of one invoice that was not ingested, with so many findings at the most."""
+def failure(error: Exception, room: int = ANSWER_FINDINGS_MAX) -> pb.InvoiceFailure:
+    """What a caller hears of one of many invoices that failed, with so many findings at the most."""
     fault = fault_of(error)
     if fault.code is StatusCode.INTERNAL:
         log.error("an invoice of many failed", exc_info=error)
     findings: Sequence[Finding] = error.findings[:room] if isinstance(error, Malformed) else ()
-    return pb.IngestionFailure(
+    return pb.InvoiceFailure(
         status=replace(fault, findings=()).status(),
         findings=write_findings(findings),
         finding_count=fault.finding_count,

@@ -24,8 +24,8 @@ from daybook.v1.invoice_service_pb2 import (
     BatchIngestInvoicesResponse,
     IngestInvoiceRequest,
     IngestInvoiceResponse,
-    IngestionFailure,
     IngestionResult,
+    InvoiceFailure,
 )
 from service.cli import app, sending, together
 
@@ -73,7 +73,7 @@ class Scripted:
         self.heard.append(heard)
         times = Counter(self.keys())[request.invoice.unique_identifier]
         if times <= len(self.faults):
-            return IngestionResult(failure=IngestionFailure(status=status_of(*self.faults[times - 1])))
+            return IngestionResult(failure=InvoiceFailure(status=status_of(*self.faults[times - 1])))
         answer = IngestInvoiceResponse(invoice_id="i", status=pb.INVOICE_STATUS_DRAFT, position="1")
         return IngestionResult(response=answer)
 

@@ -393,7 +393,7 @@ class IngestionResult(_message.Message):
         """It is recorded, or had been, or would be. Holds the invoice only where `view` of its request is set."""
 
     @_builtins.property
-    def failure(self) -> Global___IngestionFailure:
+    def failure(self) -> Global___InvoiceFailure:
         """It is not, as far as is known."""
 
     def __init__(
@@ -401,7 +401,7 @@ class IngestionResult(_message.Message):
         *,
         unique_identifier: _builtins.str = ...,
         response: Global___IngestInvoiceResponse | None = ...,
-        failure: Global___IngestionFailure | None = ...,
+        failure: Global___InvoiceFailure | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "response", b"response", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -414,8 +414,8 @@ class IngestionResult(_message.Message):
 Global___IngestionResult: _TypeAlias = IngestionResult  # noqa: Y015
 
 @_typing.final
-class IngestionFailure(_message.Message):
-    """Why one of many invoices was not ingested."""
+class InvoiceFailure(_message.Message):
+    """Why one of many invoices was not ingested, or not posted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -426,8 +426,8 @@ class IngestionFailure(_message.Message):
     """How many findings there are in all."""
     @_builtins.property
     def status(self) -> _status_pb2.Status:
-        """The error that IngestInvoice ends with, its details included but for the findings, which are below. In a
-        batch that is `atomic`, FAILED_PRECONDITION with reason `BATCH_REFUSED` for what only others are to blame.
+        """The error that the same request ends with alone, its details included but for the findings, which are below.
+        In a batch that is `atomic`, FAILED_PRECONDITION with reason `BATCH_REFUSED` for what only others are to blame.
         """
 
     @_builtins.property
@@ -447,7 +447,7 @@ class IngestionFailure(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___IngestionFailure: _TypeAlias = IngestionFailure  # noqa: Y015
+Global___InvoiceFailure: _TypeAlias = InvoiceFailure  # noqa: Y015
 
 @_typing.final
 class StreamIngestInvoicesRequest(_message.Message):
@@ -1038,6 +1038,98 @@ class PostInvoiceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PostInvoiceResponse: _TypeAlias = PostInvoiceResponse  # noqa: Y015
+
+@_typing.final
+class BatchPostInvoicesRequest(_message.Message):
+    """Request of BatchPostInvoices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___PostInvoiceRequest]:
+        """The invoices, 1 to 1,000, as PostInvoice takes them. One that stands here twice, by whatever name, is dealt
+        with in their order, as if one request had been sent after the other: the second finds it posted.
+        """
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___PostInvoiceRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchPostInvoicesRequest: _TypeAlias = BatchPostInvoicesRequest  # noqa: Y015
+
+@_typing.final
+class BatchPostInvoicesResponse(_message.Message):
+    """Answer of BatchPostInvoices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    position: _builtins.str
+    """The newest position of all results; `min_position` of a query takes it. Empty where every one is a failure."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___PostingResult]:
+        """What became of each invoice, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___PostingResult] | None = ...,
+        position: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchPostInvoicesResponse: _TypeAlias = BatchPostInvoicesResponse  # noqa: Y015
+
+@_typing.final
+class PostingResult(_message.Message):
+    """What became of one of many postings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def key(self) -> Global___InvoiceKey:
+        """The invoice, by the name that it was called by."""
+
+    @_builtins.property
+    def response(self) -> Global___PostInvoiceResponse:
+        """How far it got: `posting` tells whether it is posted."""
+
+    @_builtins.property
+    def failure(self) -> Global___InvoiceFailure:
+        """It is not posted, as far as is known."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___InvoiceKey | None = ...,
+        response: Global___PostInvoiceResponse | None = ...,
+        failure: Global___InvoiceFailure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "key", b"key", "response", b"response", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "key", b"key", "response", b"response", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["response", "failure"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___PostingResult: _TypeAlias = PostingResult  # noqa: Y015
 
 @_typing.final
 class ListTaxInteractionsRequest(_message.Message):

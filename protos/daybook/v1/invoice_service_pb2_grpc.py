@@ -82,6 +82,11 @@ class InvoiceServiceStub(object):
                 request_serializer=daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceRequest.SerializeToString,
                 response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceResponse.FromString,
                 _registered_method=True)
+        self.BatchPostInvoices = channel.unary_unary(
+                '/daybook.v1.InvoiceService/BatchPostInvoices',
+                request_serializer=daybook_dot_v1_dot_invoice__service__pb2.BatchPostInvoicesRequest.SerializeToString,
+                response_deserializer=daybook_dot_v1_dot_invoice__service__pb2.BatchPostInvoicesResponse.FromString,
+                _registered_method=True)
         self.ListTaxInteractions = channel.unary_unary(
                 '/daybook.v1.InvoiceService/ListTaxInteractions',
                 request_serializer=daybook_dot_v1_dot_invoice__service__pb2.ListTaxInteractionsRequest.SerializeToString,
@@ -213,6 +218,17 @@ class InvoiceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchPostInvoices(self, request, context):
+        """Posts many drafts, each by the rules of PostInvoice, with a result for each in their order. One that cannot
+        be posted costs the others nothing. Numbers of one series follow the order of the requests, but that what
+        waits for an engine elsewhere, or is decided again because somebody else wrote first, comes later.
+
+        OK whatever becomes of the invoices: the results tell. INVALID_ARGUMENT for a message that is not a batch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTaxInteractions(self, request, context):
         """The calls of engines elsewhere that were made for an invoice, oldest first.
 
@@ -317,6 +333,11 @@ def add_InvoiceServiceServicer_to_server(servicer, server):
                     servicer.PostInvoice,
                     request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceRequest.FromString,
                     response_serializer=daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceResponse.SerializeToString,
+            ),
+            'BatchPostInvoices': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchPostInvoices,
+                    request_deserializer=daybook_dot_v1_dot_invoice__service__pb2.BatchPostInvoicesRequest.FromString,
+                    response_serializer=daybook_dot_v1_dot_invoice__service__pb2.BatchPostInvoicesResponse.SerializeToString,
             ),
             'ListTaxInteractions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTaxInteractions,
@@ -573,6 +594,33 @@ class InvoiceService(object):
             '/daybook.v1.InvoiceService/PostInvoice',
             daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceRequest.SerializeToString,
             daybook_dot_v1_dot_invoice__service__pb2.PostInvoiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchPostInvoices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/daybook.v1.InvoiceService/BatchPostInvoices',
+            daybook_dot_v1_dot_invoice__service__pb2.BatchPostInvoicesRequest.SerializeToString,
+            daybook_dot_v1_dot_invoice__service__pb2.BatchPostInvoicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -97,6 +97,13 @@ class InvoiceServiceStub:
     work until it succeeds, is revised or is canceled. NOT_FOUND; FAILED_PRECONDITION unless draft, in a closed
     accounting period, or where a number is required and there is none.
     """
+    BatchPostInvoices: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.BatchPostInvoicesRequest, _invoice_service_pb2.BatchPostInvoicesResponse]
+    """Posts many drafts, each by the rules of PostInvoice, with a result for each in their order. One that cannot
+    be posted costs the others nothing. Numbers of one series follow the order of the requests, but that what
+    waits for an engine elsewhere, or is decided again because somebody else wrote first, comes later.
+
+    OK whatever becomes of the invoices: the results tell. INVALID_ARGUMENT for a message that is not a batch.
+    """
     ListTaxInteractions: _grpc.UnaryUnaryMultiCallable[_invoice_service_pb2.ListTaxInteractionsRequest, _invoice_service_pb2.ListTaxInteractionsResponse]
     """The calls of engines elsewhere that were made for an invoice, oldest first.
 
@@ -204,6 +211,13 @@ class InvoiceServiceAsyncStub(InvoiceServiceStub):
     OK whatever the tax engines say: `posting` tells. Where one fails the draft stays a draft, and is unfinished
     work until it succeeds, is revised or is canceled. NOT_FOUND; FAILED_PRECONDITION unless draft, in a closed
     accounting period, or where a number is required and there is none.
+    """
+    BatchPostInvoices: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.BatchPostInvoicesRequest, _invoice_service_pb2.BatchPostInvoicesResponse]  # type: ignore[assignment]
+    """Posts many drafts, each by the rules of PostInvoice, with a result for each in their order. One that cannot
+    be posted costs the others nothing. Numbers of one series follow the order of the requests, but that what
+    waits for an engine elsewhere, or is decided again because somebody else wrote first, comes later.
+
+    OK whatever becomes of the invoices: the results tell. INVALID_ARGUMENT for a message that is not a batch.
     """
     ListTaxInteractions: _aio.UnaryUnaryMultiCallable[_invoice_service_pb2.ListTaxInteractionsRequest, _invoice_service_pb2.ListTaxInteractionsResponse]  # type: ignore[assignment]
     """The calls of engines elsewhere that were made for an invoice, oldest first.
@@ -357,6 +371,19 @@ class InvoiceServiceServicer(metaclass=_abc_1.ABCMeta):
         OK whatever the tax engines say: `posting` tells. Where one fails the draft stays a draft, and is unfinished
         work until it succeeds, is revised or is canceled. NOT_FOUND; FAILED_PRECONDITION unless draft, in a closed
         accounting period, or where a number is required and there is none.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchPostInvoices(
+        self,
+        request: _invoice_service_pb2.BatchPostInvoicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_invoice_service_pb2.BatchPostInvoicesResponse, _abc.Awaitable[_invoice_service_pb2.BatchPostInvoicesResponse]]:
+        """Posts many drafts, each by the rules of PostInvoice, with a result for each in their order. One that cannot
+        be posted costs the others nothing. Numbers of one series follow the order of the requests, but that what
+        waits for an engine elsewhere, or is decided again because somebody else wrote first, comes later.
+
+        OK whatever becomes of the invoices: the results tell. INVALID_ARGUMENT for a message that is not a batch.
         """
 
     @_abc_1.abstractmethod
