@@ -88,11 +88,14 @@ class Child:
             async with asyncio.timeout(READY_SECONDS_MAX):
                 await process.stdin.drain()
                 said = await process.stdout.readline()
-        except (TimeoutError, ConnectionError):
+        except ConnectionError:  # it ended before it had read its settings
             said = b""
+        except TimeoutError:
+            said = b"nothing in time"
         if said.strip() != READY:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            if said:  # who ended by itself is not killed as well: how it ended would be lost
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
             raise CannotStart(f"{self.name} does not start ({cause(await process.wait())})")
         return process
 

@@ -44,6 +44,7 @@ class Served:
         self._command: list[str | Path] = [DAYBOOK, "serve", "--listen", self.target, *where]
         self._command += ("--workers", str(workers))
         self._said = (self.folder / "said").open("ab")
+        self._starts = 0
         if start:
             self.start()
 
@@ -52,14 +53,21 @@ class Served:
         self.wait_until_ready()
 
     def launch(self) -> None:
+        self._starts += 1
         environment = {**os.environ, "DAYBOOK_LOG_LEVEL": "warning"}
         self.process = subprocess.Popen(self._command, stdout=self._said, stderr=self._said, env=environment)
 
     def wait_until_ready(self) -> None:
+        """Until it answers and all its processes are there: a worker killed before that ends the whole."""
         try:
             wait_until_ready(self.target, self.process)
         except AssertionError as error:
             raise AssertionError(self.said()) from error
+        until = time.monotonic() + BACK_SECONDS_MAX
+        while (self.folder / "said").read_text().count("daybook serves on") < self._starts:
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < until, self.said()
+            time.sleep(0.05)
 
     def kill(self, role: str) -> None:
         """SIGKILL, as the machine's own killer would do it."""

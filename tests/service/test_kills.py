@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import psycopg
 import pytest
 
-from .killing import Load, Served, load_reference_data
+from .killing import BACK_SECONDS_MAX, Load, Served, load_reference_data
 
 pytestmark = pytest.mark.long
 
@@ -71,6 +71,25 @@ class Acknowledged(Protocol):
     """Who keeps what was acknowledged: the id by the key."""
 
     acknowledged: dict[str, str]
+
+
+def test_a_worker_that_is_killed_while_it_is_started_again_is_started_once_more(served: Served) -> None:
+    with Load(served, CALLERS) as load:
+        load.wait_for_more(CALLERS)
+        for kills in range(1, 4):
+            served.kill("worker")
+            wait_until_said(served, "the worker ended (killed by SIGKILL); starting it again", kills)
+        load.wait_for_more(CALLERS)
+    assert load.failures == []
+    assert served.said().count("the worker is back") == 1
+    check_log(served, load)
+
+
+def wait_until_said(served: Served, text: str, times: int) -> None:
+    until = time.monotonic() + BACK_SECONDS_MAX
+    while served.said().count(text) < times:
+        assert time.monotonic() < until, served.said()
+        time.sleep(0.02)
 
 
 def check_log(served: Served, load: Acknowledged) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +19,14 @@ from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
 from daybook.v1 import sequence_service_pb2 as sequence_pb
 from daybook.v1 import sequence_service_pb2_grpc as sequence_grpc
 
-from .killing import Served, content, reference_data
+from .killing import BACK_SECONDS_MAX, Served, content, reference_data
 
 pytestmark = pytest.mark.long
 
 POSTS = 2_000
 CALLERS = 32
 CALL_SECONDS = 10.0
+TROUBLES = 24  # every other one is a killed worker, every other one is transactions that are cut off
 AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 CUT_OFF = """
@@ -54,13 +54,16 @@ def test_of_many_processes_that_are_killed_each_number_is_given_once_and_none_is
     served: Served,
 ) -> None:
     keys = [f"draft {n}" for n in range(POSTS)]
+    given: list[str] = []
+    over = Event()
     with ThreadPoolExecutor(CALLERS + 1) as callers:
         list(callers.map(lambda part: ingest(served, part), parts(keys)))
-        over = Event()
-        trouble = callers.submit(make_trouble, served, over)
-        given = [each for part in callers.map(lambda part: post(served, part), parts(keys)) for each in part]
-        over.set()
-        assert trouble.result() > 0
+        trouble = callers.submit(make_trouble, served, given, over)
+        try:
+            list(callers.map(lambda part: post(served, part, given), parts(keys)))
+        finally:
+            over.set()
+        assert trouble.result() == TROUBLES
     assert sorted(given, key=lambda number: int(number[4:])) == [f"INV-{n}" for n in range(1, POSTS + 1)]
     assert prove(served) == (POSTS, 0)
 
@@ -76,38 +79,48 @@ def ingest(served: Served, keys: list[str]) -> None:
             stub.IngestInvoice(service_pb.IngestInvoiceRequest(invoice=content(key, 1)), timeout=CALL_SECONDS)
 
 
-def post(served: Served, keys: list[str]) -> list[str]:
-    """The numbers; each asked for until there is an answer."""
+def post(served: Served, keys: list[str], given: list[str]) -> None:
+    """Each is asked for until there is an answer."""
     with connect(served.target) as channel:
         stub = service_grpc.InvoiceServiceStub(channel)
-        return [post_one(stub, key) for key in keys]
+        for key in keys:
+            post_one(served, stub, key, given)
 
 
-def post_one(stub: service_grpc.InvoiceServiceStub, key: str) -> str:
+def post_one(served: Served, stub: service_grpc.InvoiceServiceStub, key: str, given: list[str]) -> None:
     request = service_pb.PostInvoiceRequest(key=service_pb.InvoiceKey(unique_identifier=key))
+    until = time.monotonic() + BACK_SECONDS_MAX
     while True:
         try:
             answer = stub.PostInvoice(request, timeout=CALL_SECONDS)
         except grpc.RpcError as error:
             if error.code() not in AGAIN:
                 raise
+            assert time.monotonic() < until, f"the service does not come back: {served.said()}"
             time.sleep(0.05)
         else:
             assert answer.posting == service_pb.POSTING_OUTCOME_POSTED
-            return str(answer.invoice.invoice_number)
+            given.append(answer.invoice.invoice_number)
+            return
 
 
-def make_trouble(served: Served, over: Event) -> int:
-    """Kills workers, and cuts off what the database is doing for whomever; answers how often."""
-    times = 0
-    while not over.wait(random.uniform(0.1, 0.6)):
-        if random.random() < 0.5:
+def make_trouble(served: Served, given: list[str], over: Event) -> int:
+    """Each trouble comes once more numbers are given, so that the service is back from the one before."""
+    for times in range(TROUBLES):
+        while len(given) < (times + 1) * POSTS // (TROUBLES + 1):
+            if over.wait(0.005):
+                return times
+        if times % 2:
             served.kill("worker")
         else:
-            with psycopg.connect(served.dsn, autocommit=True) as connection:
-                connection.execute(CUT_OFF)
-        times += 1
-    return times
+            cut_off(served, over)
+    return TROUBLES
+
+
+def cut_off(served: Served, over: Event) -> None:
+    with psycopg.connect(served.dsn, autocommit=True) as connection:
+        while not connection.execute(CUT_OFF).fetchall() and not over.wait(0.001):
+            pass
 
 
 def prove(served: Served) -> tuple[int, int]:
