@@ -166,7 +166,7 @@ async def test_a_request_whose_caller_has_gone_is_let_go(server: House, method: 
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)
     lanes = server.server.outermost
-    for _ in range(500):
+    for _ in range(3000):
         if not (lanes.unary.running or lanes.streams.running):
             return
         await asyncio.sleep(0.01)
