@@ -22,7 +22,7 @@ from .memo_verbs import NamedMemo
 from .memos import create, post
 from .numbers import numbers
 from .options import Author, Named, Service, Shape, Stop
-from .posting import post as post_invoice
+from .posting import post_one as post_invoice
 from .reading import list_, order, show
 from .receivables import receivables
 from .reference import apply

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Author, Format, Named, Service, Shape
+from .options import Author, Format, Named, Service, Shape, Stop
 
 MinPosition = Annotated[
     str,
@@ -131,14 +131,42 @@ def list_(
     run(service, shape, conditions, None if all_ else limit, min_position)
 
 
-def post(service: Service, author: Author, shape: Shape, named: Named) -> None:
-    """Make a draft final: its taxes for good, and its number. Posting a posted invoice changes nothing.
+@dataclass(frozen=True, slots=True)
+class NamedMany:
+    """Which invoices: as many names as there are."""
 
-    Exit status 1 where a tax engine failed: the invoice is still a draft, and tried again in the background.
+    invoices: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[INVOICE…]",
+            help="Ids; or unique identifiers, unless they look like ids; - for stdin, one a line.",
+        ),
+    ] = field(default_factory=list)
+    key: Annotated[
+        list[str], typer.Option(metavar="TEXT", help="A unique identifier; as often as you like.")
+    ] = field(default_factory=list)
+    number: Annotated[
+        list[str],
+        typer.Option(metavar="TEXT", help="A number, with --legal-entity; as often as you like."),
+    ] = field(default_factory=list)
+    legal_entity: Annotated[str, typer.Option(metavar="ID", help="Whose numbers they are.")] = ""
+
+    def check(self) -> None:
+        if not (self.invoices or self.key or self.number):
+            raise Stop("say which invoices: ids, --key, --number with --legal-entity, or - for stdin")
+        if bool(self.number) != bool(self.legal_entity):
+            raise Stop("--number and --legal-entity go together")
+
+
+def post(service: Service, author: Author, shape: Shape, many: NamedMany) -> None:
+    """Make drafts final: their taxes for good, and their numbers. Posting a posted invoice changes nothing.
+
+    Of many each has its result. Exit status 1 where one was refused, or where a tax engine failed: that
+    invoice is still a draft, and tried again in the background.
     """
     from .posting import post as run
 
-    raise typer.Exit(run(service, author, shape, named))
+    raise typer.Exit(run(service, author, shape, many))
 
 
 def numbers(
