@@ -9,7 +9,7 @@ from uuid import UUID
 
 from store.log import Recorded
 
-from .projection import Connection, Projection, Rows
+from .projection import Connection, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 CREATE = """
@@ -127,4 +127,19 @@ SERIES = Projection(
     create=CREATE,
     index=INDEX,
     project=project,
+    views=(
+        View(
+            name="series",
+            about="Each series of numbers that has begun: how far it is.",
+            columns={
+                "series_id": ("series_id", "The series: a stream, whose n-th event is its n-th number."),
+                "policy_id": ("policy_id", "The sequence policy that it follows."),
+                "period": ("period", "The year or month that it is for; empty where it never restarts."),
+                "count": ("count", "How many numbers it has given."),
+                "first_number": ("first_number", "The number that it began with."),
+                "last_number": ("last_number", "The number that it gave last."),
+                "updated": ("updated", "When it gave that number."),
+            },
+        ),
+    ),
 )

@@ -50,6 +50,8 @@ def one(each: FieldDescriptor) -> st.SearchStrategy[Any]:
         return st.booleans()
     if each.cpp_type == FieldDescriptor.CPPTYPE_INT32:
         return st.integers(-(2**31), 2**31 - 1)
+    if each.cpp_type == FieldDescriptor.CPPTYPE_INT64:
+        return st.integers(-(2**63), 2**63 - 1)
     return st.text(max_size=8) | st.sampled_from(
         ["null", "~", "true", "0012", "2026-04-01", "NO", "-", "a: b"]
     )

@@ -41,7 +41,7 @@ def test_the_demonstration_shows_an_order_and_an_invoice_and_leaves_nothing_behi
     assert shown.returncode == 0, shown.stdout + shown.stderr
     for text in (
         "ready after",
-        "76 changed",
+        "78 changed",
         "39 recorded",
         "order SO-2026-00533: 2 invoices",
         "order SO-2026-00417: 6 invoices",

@@ -194,7 +194,7 @@ async def test_a_read_model_that_is_new_to_a_book_is_built_before_it_answers(dat
     async with await psycopg.AsyncConnection.connect(database.app_dsn, autocommit=True) as hand:
         await hand.execute("DELETE FROM projections.live WHERE projection = 'invoices'")
         await hand.execute("DELETE FROM projections.checkpoints WHERE projection = 'invoices'")
-        await hand.execute("DROP TABLE projections.invoices_v1_g1, projections.invoices_v1_g1_lines")
+        await hand.execute("DROP TABLE projections.invoices_v1_g1, projections.invoices_v1_g1_lines CASCADE")
     async with at_home(database.app_dsn) as house:
         assert await state(house) == pb.PROJECTION_STATE_NOT_READY
         answer = await refused(house.queries.ListInvoices(query_pb.ListInvoicesRequest()))

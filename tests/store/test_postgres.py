@@ -33,7 +33,7 @@ OTHERS = [
     "ALTER TABLE daybook.events DISABLE TRIGGER events_are_for_ever",
     "LOCK TABLE daybook.events IN EXCLUSIVE MODE",
     "SELECT setval('daybook.events_notification_id_seq', 1)",
-    "CREATE TABLE daybook.other (id int)",
+    "CREATE INDEX ON daybook.events (topic)",
     "CREATE TABLE public.other (id int)",
 ]
 

@@ -128,7 +128,8 @@ def test_a_log_that_nobody_touched_verifies(book: Tampered) -> None:
         pytest.param(
             "DELETE FROM daybook.events WHERE notification_id = 7;"
             "INSERT INTO daybook.events (originator_id, originator_version, topic, state, notification_id)"
-            " SELECT gen_random_uuid(), 1, topic, state, 7 FROM daybook.events WHERE notification_id = 1",
+            " SELECT '00000000-0000-0000-0000-0000000000ff', 1, topic, state, 7 FROM daybook.events"
+            " WHERE notification_id = 1",
             [("missing", 7, "02", 3), ("inserted", 7, "", 1)],
             id="one inserted where another stood",
         ),
