@@ -19,6 +19,8 @@ from tests.serving import DAYBOOK, buffering, free_port
 from .killing import Load, Served, load_reference_data
 from .test_kills import check_log, check_read_model
 
+pytestmark = pytest.mark.long  # each starts a service of its own, or tries to
+
 MIGRATING = 6
 SERVING = 3
 START_SECONDS_MAX = 60
@@ -40,7 +42,6 @@ async def test_several_migrations_at_once_apply_everything_once(empty: Database)
     assert sorted(applied, key=len) == [[]] * (MIGRATING - 1) + [[each.name for each in migrations()]]
 
 
-@pytest.mark.long
 def test_several_daybook_migrate_at_once_all_succeed(empty: Database) -> None:
     command: list[str | Path] = [DAYBOOK, "migrate", "--database-url", empty.owner_dsn]
     runs = [
@@ -62,7 +63,6 @@ def test_a_migration_that_cannot_be_made_says_why(whose: str, said: str, empty: 
     assert "Traceback" not in refused.stderr
 
 
-@pytest.mark.long
 def test_several_serve_one_database_new_and_old(empty: Database) -> None:
     """Twice: the first time they make the read models' tables, the second time all of it is there."""
     asyncio.run(migrate(empty.owner_dsn, APPLICATION))
@@ -88,7 +88,6 @@ def test_several_serve_one_database_new_and_old(empty: Database) -> None:
             served.stop()
 
 
-@pytest.mark.long
 def test_a_second_serve_on_a_data_folder_is_refused_and_names_the_first(tmp_path: Path) -> None:
     first = Served()
     try:

@@ -26,6 +26,8 @@ from store.postgres import PostgresLog, open_log
 
 from .events import META, assert_whole, codec, everything, new
 
+pytestmark = pytest.mark.long  # each makes and starts a cluster of its own
+
 KEEPER = """
 import asyncio, sys
 from pathlib import Path
