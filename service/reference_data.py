@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -12,7 +13,7 @@ from daybook.v1 import reference_data_service_pb2_grpc as service_grpc
 from domain import identity, reference, sequence
 from domain.findings import Findings, Malformed
 from domain.reference import Apply, Kind, Plan, ReferenceData
-from store.log import Conflict, Log, Write
+from store.log import Conflict, Log, Unavailable, Write
 
 from . import positions
 from .calls import Callers, deadline
@@ -56,8 +57,14 @@ class ReferenceDataServicer(service_grpc.ReferenceDataServiceServicer):
                     )
                 except Conflict:
                     continue
+                await self._know()
                 return self._answer(plan, stands.version + 1, appended.position)
         raise Contended(attempts=ATTEMPTS_MAX)
+
+    async def _know(self) -> None:
+        """Who has applied something decides with it from now on. Unreadable or not, it is written."""
+        with suppress(Unavailable, TimeoutError):
+            await self._snapshot.refresh()
 
     async def _not_begun(self, command: Apply, plan: Plan) -> list[Write]:
         """Refuses what would change the numbers of a series that has begun; guards against one beginning."""
