@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.cli.serving import masked
 
-from ..serving import DAYBOOK, buffering, serving
+from ..serving import DAYBOOK, buffering
 
 VERBS = [
     *("serve", "ingest", "order", "show", "list", "cancel", "revise", "update"),
@@ -151,13 +151,12 @@ def test_with_tls_both_sides_prove_who_they_are(place: Path, tmp_path: Path) -> 
         assert listed.stdout == "no invoices\n"
 
 
-def test_a_long_file_shows_progress_on_a_terminal_and_nowhere_else(tmp_path: Path) -> None:
+def test_a_long_file_shows_progress_on_a_terminal_and_nowhere_else(shop: str, tmp_path: Path) -> None:
     file = tmp_path / "long.jsonl"
     file.write_text('{"account_id": "A", "description": "' + 600_000 * "x" + '"}\n')
-    with serving() as target:
-        command = [str(DAYBOOK), "ingest", str(file), "--server", target]
-        quiet = subprocess.run(command, capture_output=True, text=True, check=False)
-        shown = on_terminal(command)
+    command = [str(DAYBOOK), "ingest", str(file), "--server", shop]
+    quiet = subprocess.run(command, capture_output=True, text=True, check=False)
+    shown = on_terminal(command)
     assert quiet.stderr.count("invoices") == 0
     assert "0 invoices" in shown
     assert "1 refused" in shown
