@@ -35,6 +35,7 @@ def place() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
+@pytest.mark.long
 def test_the_demonstration_shows_an_order_and_an_invoice_and_leaves_nothing_behind(place: Path) -> None:
     environment = buffering() | {"TMPDIR": str(place)}
     shown = subprocess.run([DAYBOOK, "demo"], env=environment, capture_output=True, text=True, check=False)
@@ -137,6 +138,7 @@ def test_a_restore_of_a_file_that_there_is_not_makes_no_book(tmp_path: Path) -> 
     assert not folder.exists()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make certificates with")
 def test_with_tls_both_sides_prove_who_they_are(place: Path, tmp_path: Path) -> None:
     certificates(tmp_path)
