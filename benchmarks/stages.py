@@ -88,7 +88,7 @@ class Work:
 
     def request(self, decision: invoice.Decision) -> batch.Request:
         writes = [Write(identity.REFERENCE_HEAD, 1, ()), Write(uuid4(), 0, decision.events)]
-        return batch.request(self.codec, Append(writes, META))
+        return batch.request(Append(writes, META), batch.prepare(self.codec, writes))
 
     def settle(self, requests: Sequence[batch.Request]) -> batch.Settlement:
         heads = {each: batch.BEGINNING for request in requests for each in request.streams}
