@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from .batch import Request
-from .deadlines import Deadlines
 from .log import Appended, DeadlineExceeded, OutcomeUnknown, Overloaded, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -37,15 +38,16 @@ class Limits:
     batch_bytes: int = 8 * MEBI
 
 
+@dataclass(eq=False)
 class Parcel:
     """Appends that wait together; none is known to another."""
 
-    __slots__ = ("caller", "requests", "size")
+    requests: Sequence[Request]
+    caller: str
 
-    def __init__(self, requests: Sequence[Request], caller: str) -> None:
-        self.requests = requests
-        self.caller = caller
-        self.size = sum([request.size for request in requests])
+    @cached_property
+    def size(self) -> int:
+        return sum(request.size for request in self.requests)
 
     def expire(self) -> None:
         for request in self.requests:
@@ -60,7 +62,6 @@ class GroupCommit:
         self._limits = limits
         self._queue: dict[Parcel, None] = {}  # in order of arrival
         self._first: list[Request] = []
-        self._deadlines: Deadlines[Parcel] = Deadlines(Parcel.expire)
         self._bytes = 0
         self._callers: Counter[str] = Counter()
         self._writer: asyncio.Task[None] | None = None
@@ -72,12 +73,8 @@ class GroupCommit:
         return len(self._queue)
 
     async def submit(self, request: Request, deadline: float | None, caller: str = "") -> Appended:
-        parcel = Parcel((request,), caller)
-        self._wait(parcel, deadline)
-        try:
+        with self._waiting(Parcel((request,), caller), deadline):
             return await request.answer
-        finally:
-            self._leave(parcel)
 
     async def submit_each(
         self, requests: Sequence[Request], deadline: float | None, caller: str = ""
@@ -85,22 +82,23 @@ class GroupCommit:
         """Each for itself; what is raised for one stands in its place."""
         if not requests:
             return ()
-        parcel = Parcel(requests, caller)
-        self._wait(parcel, deadline)
-        try:
+        with self._waiting(Parcel(requests, caller), deadline):
             return [await _answer(request) for request in requests]
-        finally:
-            self._leave(parcel)
 
-    def _wait(self, parcel: Parcel, deadline: float | None) -> None:
+    @contextlib.contextmanager
+    def _waiting(self, parcel: Parcel, deadline: float | None) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        until = now + APPEND_SECONDS_MAX if deadline is None else deadline
-        if until <= now:
+        until = loop.time() + APPEND_SECONDS_MAX if deadline is None else deadline
+        if until <= loop.time():
             raise DeadlineExceeded()
         self._admit(parcel)
         self._enter(parcel)
-        self._deadlines.add(parcel, until)
+        expiry = loop.call_at(until, parcel.expire)
+        try:
+            yield
+        finally:
+            expiry.cancel()
+            self._leave(parcel)
 
     async def close(self) -> None:
         """Refuse what comes; return when all that waited has its answer."""
@@ -137,7 +135,6 @@ class GroupCommit:
 
     def _leave(self, parcel: Parcel) -> None:
         """Whether it was written or given up; what is not in a batch yet is not written any more."""
-        self._deadlines.discard(parcel)
         self._drop(parcel)
         for request in parcel.requests:
             request.answer.cancel()

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from .batch import encoded, encoded_each
+from .batch import request
 from .bell import Bell
 from .codec import Codec
 from .durability import check_promises
@@ -134,13 +134,14 @@ class PostgresLog:
         caller: str = "",
         series: Series | None = None,
     ) -> Appended:
-        append = Append(writes, meta, series)
-        return await self._commits.submit(await encoded(self._codec, append), deadline, caller)
+        return await self._commits.submit(
+            request(self._codec, Append(writes, meta, series)), deadline, caller
+        )
 
     async def append_each(
         self, appends: Sequence[Append], *, deadline: float | None = None, caller: str = ""
     ) -> Sequence[Appended | Exception]:
-        requests = await encoded_each(self._codec, appends)
+        requests = [request(self._codec, append) for append in appends]
         return await self._commits.submit_each(requests, deadline, caller)
 
     async def read(

@@ -126,17 +126,14 @@ class At:
 
 def fold(since: ReferenceData, events: Iterable[tuple[Event, At]]) -> ReferenceData:
     """The reference data after these events; `since` stays as it is."""
-    folding = Folding(since)
+    folding = _Folding(since)
     for event, at in events:
         folding.take(event, at)
     return folding.folded()
 
 
-class Folding:
-    """Reference data on its way; a kind is copied when it first changes, and no other.
-
-    For who has much to take and others to look after meanwhile; nobody sees any of it before it is folded.
-    """
+class _Folding:
+    """Reference data on its way; a kind is copied when it first changes, and no other."""
 
     def __init__(self, since: ReferenceData) -> None:
         self._since = since

@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
-from .test_cli import answer, daybook, invoice, record
+from ..serving import serving
+from .test_cli import REFERENCE, answer, daybook, invoice, record
 
 
 @pytest.fixture(scope="module")
-def server(shop: str) -> str:
-    return shop
+def server() -> Iterator[str]:
+    with serving() as target:
+        daybook(target, "reference", "apply", REFERENCE)
+        yield target
 
 
 def drafts(server: str, count: int) -> list[str]:
