@@ -27,8 +27,8 @@ from domain.invoice import Ingest, Rules
 from service.calls import Callers, deadline
 from service.estimator import Estimator
 from service.ingestion import Ingestion, Replies
-from service.interceptors.outermost import Outermost, decoded, line
-from service.logs import set_up
+from service.interceptors.outermost import OURS, Outermost, decoded
+from service.logs import CallLines, set_up
 from service.snapshot import Snapshot
 from service.tax_remote import Engines
 from service.transact import Asked, Book, Outcome
@@ -88,7 +88,7 @@ class Work:
 
     def request(self, decision: invoice.Decision) -> batch.Request:
         writes = [Write(identity.REFERENCE_HEAD, 1, ()), Write(uuid4(), 0, decision.events)]
-        return batch.request(self.codec, Append(writes, META))
+        return batch.request(Append(writes, META), batch.prepare(self.codec, writes))
 
     def settle(self, requests: Sequence[batch.Request]) -> batch.Settlement:
         heads = {each: batch.BEGINNING for request in requests for each in request.streams}
@@ -110,10 +110,8 @@ def stages(work: Work, ingestion: Ingestion) -> Iterable[tuple[str, float]]:
     yield "rows as parameters", per(rows, lambda each: list(inserts(each))) / CALLERS
     yield "fold", per(work.decisions, lambda each: invoice.fold(each.events, None))
     yield "reply", per(lambda: outcomes(work), partial(reply, ingestion, parse(work.raw)))
-    yield (
-        "log line",
-        per(lambda: [0.0] * INVOICES, lambda began: line(METHOD, work.context.peer(), began, None)),
-    )
+    lines = CallLines("info", OURS)
+    yield "log line", per(lambda: [0.01] * INVOICES, partial(lines.say, METHOD, work.context.peer()))
 
 
 EXAMPLE = uuid4()

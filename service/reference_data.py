@@ -28,7 +28,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ReferenceDataServicer(service_grpc.ReferenceDataServiceServicer):
-    """The methods of `ReferenceDataService`."""
+    """The methods of `ReferenceDataService`.
+
+    What is worked out for many thousands of entries is worked out in a thread: other calls are answered
+    meanwhile.
+    """
 
     def __init__(self, log: Log, snapshot: Snapshot, callers: Callers) -> None:
         self._log = log
@@ -43,22 +47,23 @@ class ReferenceDataServicer(service_grpc.ReferenceDataServiceServicer):
             raise missing("data")
         meta = self._callers.meta(context, request.reason, request.correlation_id)
         findings = Findings()
-        command = read_apply(request, findings)
+        command = await asyncio.to_thread(read_apply, request, findings)
         async with self._applying:  # in this process one after the other; of several, the fastest wins
             for _ in range(ATTEMPTS_MAX):
                 stands = await self._snapshot.refresh()
-                plan = reference.plan(command, stands, findings.copy())
+                plan = await asyncio.to_thread(reference.plan, command, stands, findings.copy())
                 guards = await self._not_begun(command, plan)
                 if request.validate_only or not plan.changes:
-                    return self._answer(plan, stands.version, 0)
+                    return await asyncio.to_thread(self._answer, plan, stands.version, 0)
+                entries = await asyncio.to_thread(writes, plan, stands)
                 try:
                     appended = await self._log.append(
-                        [*guards, *writes(plan, stands)], meta, deadline=deadline(context), caller=meta.who.id
+                        [*guards, *entries], meta, deadline=deadline(context), caller=meta.who.id
                     )
                 except Conflict:
                     continue
                 await self._know()
-                return self._answer(plan, stands.version + 1, appended.position)
+                return await asyncio.to_thread(self._answer, plan, stands.version + 1, appended.position)
         raise Contended(attempts=ATTEMPTS_MAX)
 
     async def _know(self) -> None:
@@ -99,7 +104,7 @@ class ReferenceDataServicer(service_grpc.ReferenceDataServiceServicer):
         positions.read(self._log.identity, request.min_position, "min_position")
         stands = await self._snapshot.refresh()  # reads the log itself: nothing acknowledged is missing
         return pb.GetReferenceDataResponse(
-            data=write_reference_data(stands),
+            data=await asyncio.to_thread(write_reference_data, stands),
             version=stands.version,
             position=positions.token(self._log.identity, stands.position),
             update_time=write_instant(stands.recorded) if stands.recorded else None,

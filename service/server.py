@@ -15,7 +15,8 @@ from grpc_reflection.v1alpha import _async as reflection
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from .config import Config
-from .interceptors.outermost import EditionNamed, Outermost
+from .interceptors.outermost import OURS, EditionNamed, Outermost
+from .logs import CallLines
 
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 METADATA_BYTES_MAX = 16 * 1024
@@ -81,7 +82,9 @@ def build(
     config: Config, services: Mapping[str, Register], edition_named: EditionNamed | None = None
 ) -> Server:
     """Puts the server together; it does not serve yet."""
-    outermost = Outermost(config.calls_max, config.streams_max, edition_named)
+    outermost = Outermost(
+        config.calls_max, config.streams_max, edition_named, CallLines(config.log_level, OURS)
+    )
     server = grpc.aio.server(interceptors=(outermost,), options=_options(config))
     checks = Health()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)

@@ -18,6 +18,7 @@ from store.log import Log, Recorded, Stored, Unavailable
 log_line = structlog.get_logger()
 
 BATCH = 1000
+AT_ONCE = 50  # of many, before others have their turn
 POLL_SECONDS = 5.0
 PAUSE_SECONDS = (
     0.25  # between looks while the log grows: a decision on what is old conflicts, and looks by itself
@@ -49,11 +50,20 @@ class Snapshot:
         return self.current
 
     async def _read(self) -> None:
-        while batch := await self._log.feed(self.current.position, BATCH, topics=self._topics):
-            decoded = [self._decode(each) for each in batch]
-            self.current = reference.fold(self.current, [(each.event, _at(each)) for each in decoded])
+        """All that is new becomes the current data in one step; calls are answered while it is folded."""
+        folding, position = None, self.current.position
+        while batch := await self._log.feed(position, BATCH, topics=self._topics):
+            folding = folding or reference.Folding(self.current)
+            for count, each in enumerate(batch, 1):
+                recorded = self._decode(each)
+                folding.take(recorded.event, _at(recorded))
+                if not count % AT_ONCE:
+                    await asyncio.sleep(0)
+            position = batch[-1].position
             if len(batch) < BATCH:
                 break
+        if folding is not None:
+            self.current = folding.folded()
 
     async def follow(self) -> None:
         """Keeps the snapshot fresh until cancelled."""

@@ -71,15 +71,13 @@ class Child:
             await self._process.wait()
 
     async def _launch(self) -> Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "service.process",
-            self._role,
-            stdin=PIPE,
-            stdout=PIPE,
-            start_new_session=True,
-        )
+        command = (sys.executable, "-m", "service.process", self._role)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=PIPE, stdout=PIPE, start_new_session=True
+            )
+        except OSError as error:  # the machine has no room for it now
+            raise CannotStart(f"{self.name} does not start ({error.strerror})") from error
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
@@ -110,8 +108,11 @@ class Child:
             pause = min(2 * pause, PAUSE_SECONDS_MAX) if young else PAUSE_SECONDS_MIN
             self._say(f"{self.name} ended ({cause(status)}); starting it again")
             await asyncio.sleep(pause)
-            with contextlib.suppress(CannotStart):
+            try:
                 await self._launch()
+            except CannotStart as error:
+                self._say(str(error))
+            else:
                 self._say(f"{self.name} is back")
 
 

@@ -42,6 +42,7 @@ class Prepared(NamedTuple):
 
 
 BEGINNING = Head(0, "")
+WRITES_AT_ONCE, APPENDS_AT_ONCE = 64, 16  # that are encoded before others have their turn
 Prepare = Callable[[Sequence[Write]], Sequence[Prepared]]
 
 
@@ -83,15 +84,32 @@ class Request:
         self.fail(OutcomeUnknown() if self.sent else DeadlineExceeded())
 
 
-def request(codec: Codec, append: Append) -> Request:
-    """An append, encoded in its caller's time."""
+async def encoded(codec: Codec, append: Append) -> Request:
+    """An append, encoded in its caller's time; while many writes are encoded, others have their turn."""
+    prepared = prepare(codec, append.writes[:WRITES_AT_ONCE])
+    for start in range(WRITES_AT_ONCE, len(append.writes), WRITES_AT_ONCE):
+        await asyncio.sleep(0)
+        prepared += prepare(codec, append.writes[start : start + WRITES_AT_ONCE])
+    return request(append, prepared)
+
+
+async def encoded_each(codec: Codec, appends: Sequence[Append]) -> list[Request]:
+    requests = []
+    for count, append in enumerate(appends, 1):
+        requests.append(await encoded(codec, append))
+        if not count % APPENDS_AT_ONCE:
+            await asyncio.sleep(0)
+    return requests
+
+
+def request(append: Append, prepared: Sequence[Prepared]) -> Request:
     if append.series is None and not any(write.events for write in append.writes):
         raise ValueError("nothing to append")
     answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-    return Request(prepare(codec, append.writes), append.series, accompanying(append.meta), answer)
+    return Request(prepared, append.series, accompanying(append.meta), answer)
 
 
-def prepare(codec: Codec, writes: Sequence[Write]) -> Sequence[Prepared]:
+def prepare(codec: Codec, writes: Sequence[Write]) -> list[Prepared]:
     return [
         Prepared(
             write.stream,

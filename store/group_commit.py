@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from .batch import Request
+from .deadlines import Deadlines
 from .log import Appended, DeadlineExceeded, OutcomeUnknown, Overloaded, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -38,16 +37,15 @@ class Limits:
     batch_bytes: int = 8 * MEBI
 
 
-@dataclass(eq=False)
 class Parcel:
     """Appends that wait together; none is known to another."""
 
-    requests: Sequence[Request]
-    caller: str
+    __slots__ = ("caller", "requests", "size")
 
-    @cached_property
-    def size(self) -> int:
-        return sum(request.size for request in self.requests)
+    def __init__(self, requests: Sequence[Request], caller: str) -> None:
+        self.requests = requests
+        self.caller = caller
+        self.size = sum([request.size for request in requests])
 
     def expire(self) -> None:
         for request in self.requests:
@@ -62,6 +60,7 @@ class GroupCommit:
         self._limits = limits
         self._queue: dict[Parcel, None] = {}  # in order of arrival
         self._first: list[Request] = []
+        self._deadlines: Deadlines[Parcel] = Deadlines(Parcel.expire)
         self._bytes = 0
         self._callers: Counter[str] = Counter()
         self._writer: asyncio.Task[None] | None = None
@@ -73,8 +72,12 @@ class GroupCommit:
         return len(self._queue)
 
     async def submit(self, request: Request, deadline: float | None, caller: str = "") -> Appended:
-        with self._waiting(Parcel((request,), caller), deadline):
+        parcel = Parcel((request,), caller)
+        self._wait(parcel, deadline)
+        try:
             return await request.answer
+        finally:
+            self._leave(parcel)
 
     async def submit_each(
         self, requests: Sequence[Request], deadline: float | None, caller: str = ""
@@ -82,23 +85,22 @@ class GroupCommit:
         """Each for itself; what is raised for one stands in its place."""
         if not requests:
             return ()
-        with self._waiting(Parcel(requests, caller), deadline):
+        parcel = Parcel(requests, caller)
+        self._wait(parcel, deadline)
+        try:
             return [await _answer(request) for request in requests]
+        finally:
+            self._leave(parcel)
 
-    @contextlib.contextmanager
-    def _waiting(self, parcel: Parcel, deadline: float | None) -> Iterator[None]:
+    def _wait(self, parcel: Parcel, deadline: float | None) -> None:
         loop = asyncio.get_running_loop()
-        until = loop.time() + APPEND_SECONDS_MAX if deadline is None else deadline
-        if until <= loop.time():
+        now = loop.time()
+        until = now + APPEND_SECONDS_MAX if deadline is None else deadline
+        if until <= now:
             raise DeadlineExceeded()
         self._admit(parcel)
         self._enter(parcel)
-        expiry = loop.call_at(until, parcel.expire)
-        try:
-            yield
-        finally:
-            expiry.cancel()
-            self._leave(parcel)
+        self._deadlines.add(parcel, until)
 
     async def close(self) -> None:
         """Refuse what comes; return when all that waited has its answer."""
@@ -135,6 +137,7 @@ class GroupCommit:
 
     def _leave(self, parcel: Parcel) -> None:
         """Whether it was written or given up; what is not in a batch yet is not written any more."""
+        self._deadlines.discard(parcel)
         self._drop(parcel)
         for request in parcel.requests:
             request.answer.cancel()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID, uuid4
 
-from .batch import BEGINNING, Head, Request, Row, Settlement, prepare, request, settle
+from .batch import BEGINNING, Head, Request, Row, Settlement, encoded, encoded_each, prepare, settle
 from .bell import Bell
 from .codec import Codec
 from .group_commit import GroupCommit, Limits
@@ -45,14 +45,13 @@ class MemoryLog:
         caller: str = "",
         series: Series | None = None,
     ) -> Appended:
-        return await self._commits.submit(
-            request(self._codec, Append(writes, meta, series)), deadline, caller
-        )
+        append = Append(writes, meta, series)
+        return await self._commits.submit(await encoded(self._codec, append), deadline, caller)
 
     async def append_each(
         self, appends: Sequence[Append], *, deadline: float | None = None, caller: str = ""
     ) -> Sequence[Appended | Exception]:
-        requests = [request(self._codec, append) for append in appends]
+        requests = await encoded_each(self._codec, appends)
         return await self._commits.submit_each(requests, deadline, caller)
 
     async def read(

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from .batch import request
+from .batch import encoded, encoded_each
 from .bell import Bell
 from .codec import Codec
 from .durability import check_promises
@@ -134,14 +134,13 @@ class PostgresLog:
         caller: str = "",
         series: Series | None = None,
     ) -> Appended:
-        return await self._commits.submit(
-            request(self._codec, Append(writes, meta, series)), deadline, caller
-        )
+        append = Append(writes, meta, series)
+        return await self._commits.submit(await encoded(self._codec, append), deadline, caller)
 
     async def append_each(
         self, appends: Sequence[Append], *, deadline: float | None = None, caller: str = ""
     ) -> Sequence[Appended | Exception]:
-        requests = [request(self._codec, append) for append in appends]
+        requests = await encoded_each(self._codec, appends)
         return await self._commits.submit_each(requests, deadline, caller)
 
     async def read(

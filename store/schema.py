@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -85,7 +86,9 @@ REFERENCE_TOPICS = (
 )
 
 
+@cache
 def codec() -> Codec:
+    """The codec of this registry; it takes a while to make, keeps nothing, and serves all of a process."""
     return Codec(REGISTRY, UPCASTS)
 
 

@@ -116,6 +116,8 @@ class Session:
         self._pg.nonblocking = 1
         self._transformer = Transformer(connection)
         self._prepared: set[str] = set()
+        self._watched: int | None = None  # the socket, while the loop tells of what comes from it
+        self._waiting: asyncio.Future[None] | None = None
         self.warnings: list[str] = []
         connection.add_notice_handler(self._note)
 
@@ -175,6 +177,7 @@ class Session:
 
     def cut(self) -> None:
         """Give up the connection at once, without a word to the server."""
+        self._unwatch()
         with (
             contextlib.suppress(OSError, psycopg.Error),
             socket.socket(fileno=os.dup(self._pg.socket)) as wire,
@@ -183,6 +186,7 @@ class Session:
         self._pg.finish()
 
     def close(self) -> None:
+        self._unwatch()
         self._pg.finish()
 
     async def _exchange(self, send: Callable[[], None], seconds: float) -> list[PGresult]:
@@ -240,18 +244,36 @@ class Session:
         return results
 
     async def _ready(self, *, to_write: bool = False) -> None:
+        """Until something comes, or there is room to write.
+
+        The socket stays watched from one exchange to the next: to begin and to end that costs as much as a
+        whole answer. What comes when nobody waits ends it, such as the news that the server is gone.
+        """
         loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
-        fd = self._pg.socket
-        loop.add_reader(fd, _wake, ready)
+        ready = self._waiting = loop.create_future()
+        if self._watched is None:
+            self._watched = self._pg.socket
+            loop.add_reader(self._watched, self._wake)
         if to_write:
-            loop.add_writer(fd, _wake, ready)
+            loop.add_writer(self._watched, self._wake)
         try:
             await ready
         finally:
-            loop.remove_reader(fd)
-            if to_write:
-                loop.remove_writer(fd)
+            self._waiting = None
+            if to_write and self._watched is not None:
+                loop.remove_writer(self._watched)
+
+    def _wake(self) -> None:
+        if self._waiting is None:
+            self._unwatch()
+        elif not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _unwatch(self) -> None:
+        """Before the socket is closed: the next one may have its number."""
+        if self._watched is not None:
+            asyncio.get_running_loop().remove_reader(self._watched)
+            self._watched = None
 
     def _rows(self, result: PGresult) -> Rows:
         if result.status != ExecStatus.TUPLES_OK:
@@ -262,11 +284,6 @@ class Session:
     def _note(self, notice: psycopg.errors.Diagnostic) -> None:
         if notice.severity_nonlocalized == "WARNING":
             self.warnings.append(notice.message_primary or "")
-
-
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
 
 
 def _refusal(result: PGresult) -> Refused:

@@ -56,6 +56,7 @@ WORLD = set(
 CHANCE = re.compile(r"\b(date(time)?\.(now|today|utcnow)|uuid[14])$")
 CONCRETE = {"store.postgres", "store.embedded", "store.memory", "store.group_commit", "projections.runner"}
 BUILDERS = {"service/bootstrap.py"}
+READS_ENVIRONMENT = ("os.environ", "os.getenv", "os.environb")
 CALLERS_OWN_DATA = {"protos/daybook/feed.py"}
 SQL = re.compile(
     r"\b(SELECT\s.+\sFROM|INSERT INTO|UPDATE\s.+\sSET|DELETE FROM|(CREATE|ALTER|DROP) TABLE)\b", re.DOTALL
@@ -168,7 +169,7 @@ def one_module_reads_the_environment(module: Module) -> Iterator[str]:
     if module.path == "service/config.py":
         return
     for node in ast.walk(module.tree):
-        if ast.unparse(node) in ("os.environ", "os.getenv", "os.environb"):
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in READS_ENVIRONMENT:
             yield "only service/config.py reads the environment"
     if {"os.environ", "os.getenv"} & set(module.imports()):
         yield "only service/config.py reads the environment"

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -63,18 +62,12 @@ WITHOUT_SAMPLE = {
 }
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as target:
-        yield target
-
-
-def test_the_faulty_samples_get_just_the_errors_that_stand_beside_them(server: str) -> None:
-    run("reference", "apply", str(SAMPLES / "reference.yaml"), "--server", server)
-    found = told("ingest", "--dry-run", *FAULTY, server=server)
+def test_the_faulty_samples_get_just_the_errors_that_stand_beside_them(shop: str) -> None:
+    found = told("ingest", "--dry-run", *FAULTY, server=shop)
     assert found == beside(*FAULTY)
 
 
+@pytest.mark.long
 def test_without_defaults_the_samples_get_the_errors_that_stand_beside_them() -> None:
     faulty = str(WITHOUT_DEFAULTS / "defaults.yaml")
     with serving() as bare:
@@ -88,17 +81,16 @@ def test_nearly_every_rule_of_ingestion_has_a_faulty_sample() -> None:
     assert {rule.name for rule in set(Rule) - WITHOUT_SAMPLE} - shown == set()
 
 
-def test_a_refused_sample_writes_nothing_and_the_good_ones_are_recorded(server: str) -> None:
-    run("reference", "apply", str(SAMPLES / "reference.yaml"), "--server", server)
-    run("ingest", *FAULTY, "--server", server, status=1)
-    assert "no invoices" in run("list", "--server", server)
-    said = run("ingest", *INVOICES, "--server", server, "--window", "1", "--json")
+def test_a_refused_sample_writes_nothing_and_the_good_ones_are_recorded(shop: str) -> None:
+    drafted = ("feed", "--type", "InvoiceDrafted", "--until-now", "--server", shop)
+    before = run(*drafted)
+    run("ingest", *FAULTY, "--server", shop, status=1)
+    assert run(*drafted) == before
+    said = run("ingest", *INVOICES, "--server", shop, "--window", "1", "--json")
     answers = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert Counter(answer["outcome"] for answer in answers) == {"recorded": len(contents())}
-    listed = run(
-        "order", "SO-2026-00417", "--server", server, "--json", "--min-position", answers[-1]["position"]
-    )
-    assert len(listed.splitlines()) == 6
+    seen = ("--server", shop, "--min-position", answers[-1]["position"])
+    assert len(run("order", "SO-2026-00417", *seen, "--json").splitlines()) == 6
 
 
 def test_there_are_samples_of_all_that_an_invoice_can_be() -> None:

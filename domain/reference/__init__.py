@@ -50,7 +50,7 @@ from .events import (
 from .pattern import written as written_number
 from .rates import Rated, RateTable, table
 from .sequence_checks import CONDITIONS_MAX
-from .state import At, ReferenceData, fold, zone
+from .state import At, Folding, ReferenceData, fold, zone
 from .tax_checks import ITEMS_MAX, RATES_MAX, check_rates
 
 __all__ = [
@@ -73,6 +73,7 @@ __all__ = [
     "EntrySet",
     "EntryStatus",
     "Event",
+    "Folding",
     "Kind",
     "LegalEntity",
     "LegalEntitySet",

@@ -126,14 +126,17 @@ class At:
 
 def fold(since: ReferenceData, events: Iterable[tuple[Event, At]]) -> ReferenceData:
     """The reference data after these events; `since` stays as it is."""
-    folding = _Folding(since)
+    folding = Folding(since)
     for event, at in events:
         folding.take(event, at)
     return folding.folded()
 
 
-class _Folding:
-    """Reference data on its way; a kind is copied when it first changes, and no other."""
+class Folding:
+    """Reference data on its way; a kind is copied when it first changes, and no other.
+
+    For who has much to take and others to look after meanwhile; nobody sees any of it before it is folded.
+    """
 
     def __init__(self, since: ReferenceData) -> None:
         self._since = since

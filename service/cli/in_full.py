@@ -18,11 +18,13 @@ from .printing import (
     console,
     csv_rows,
     date_of,
+    grouped,
     number,
     print_json,
     reference,
     settlement,
     status,
+    sum_of,
     tax_status,
 )
 
@@ -60,6 +62,7 @@ LINE_HEAD = (
 
 
 def line_rows(invoice: pb.Invoice) -> Iterator[list[str]]:
+    currency = invoice.content.currency_code
     for line in invoice.lines:
         said = line.content
         yield [
@@ -70,8 +73,8 @@ def line_rows(invoice: pb.Invoice) -> Iterator[list[str]]:
             said.quantity.value,
             said.unit_price.value,
             said.charge_amount.value,
-            line.tax_amount.value,
-            line.amount_with_tax.value,
+            sum_of(line.tax_amount, currency),
+            sum_of(line.amount_with_tax, currency),
             str(line.taxable).lower(),
             said.tax_treatment_id,
             said.billing_address,
@@ -170,6 +173,7 @@ def line_table(invoice: pb.Invoice) -> Table:
     for name in ("quantity", "unit price", "charge", "tax", "with tax"):
         table.add_column(name, justify="right")
     table.add_column("treatment")
+    currency = invoice.content.currency_code
     for line in invoice.lines:
         said = line.content
         add(
@@ -183,8 +187,8 @@ def line_table(invoice: pb.Invoice) -> Table:
             " ".join(filter(None, (number(said.quantity), said.unit_of_measure_name))),
             number(said.unit_price),
             number(said.charge_amount),
-            number(line.tax_amount),
-            number(line.amount_with_tax),
+            grouped(sum_of(line.tax_amount, currency)),
+            grouped(sum_of(line.amount_with_tax, currency)),
             said.tax_treatment_id,
         )
     return table

@@ -58,6 +58,14 @@ def money(amount: Money) -> str:
     return f"{sign}{abs(amount.units)}{'.' if fraction else ''}{fraction}"
 
 
+def sum_of(value: Decimal, currency_code: str) -> str:
+    """What was worked out in a currency, with all its decimals; what was said is shown as it was said."""
+    whole, _, fraction = value.value.partition(".")
+    currency = CURRENCIES.get(currency_code)
+    fraction = fraction.ljust(currency.decimals if currency else 0, "0")
+    return f"{whole}{'.' if fraction else ''}{fraction}"
+
+
 def grouped(text: str) -> str:
     """`1234567.50` as `1,234,567.50`."""
     whole, point, fraction = text.partition(".")

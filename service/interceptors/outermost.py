@@ -23,9 +23,11 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from domain.findings import Findings, Malformed, Rule
 from projections.editions import Edition, asked
+from store.deadlines import Deadlines
 from store.log import OutcomeUnknown, Overloaded
 
 from ..errors import Ended, Fault, ShuttingDown, Unreadable, answer, fault_of
+from ..logs import CallLines
 
 log = structlog.get_logger()
 
@@ -117,15 +119,23 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
     """Surrounds every method of every service."""
 
     def __init__(
-        self, unary_max: int = 2000, streams_max: int = 500, edition_named: EditionNamed | None = None
+        self,
+        unary_max: int = 2000,
+        streams_max: int = 500,
+        edition_named: EditionNamed | None = None,
+        lines: CallLines | None = None,
     ) -> None:
         self._edition_named = edition_named
+        self._lines = lines or CallLines("info", OURS)
+        self._methods: dict[str, Any] = {}  # surrounded already
         self.unary = Lane(unary_max)
         self.streams = Lane(streams_max)
         self.closing = False
         self._endless: set[asyncio.Task[Any]] = set()
         self._incoming: set[Incoming] = set()
         self._running: set[asyncio.Task[Any]] = set()
+        self._deadlines: Deadlines[asyncio.Task[Any]] = Deadlines(self._late)
+        self._over: set[asyncio.Task[Any]] = set()  # their deadlines, and they do not know yet
         self._cut = False
 
     async def intercept_service(
@@ -133,28 +143,39 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        name = handler_call_details.method
+        edition = None
+        for key, value in handler_call_details.invocation_metadata or ():
+            if key == EDITION:
+                edition = str(value)
+                break
+        known: grpc.RpcMethodHandler[Any, Any] | None = self._methods.get(name)
+        if known is not None and edition is None:
+            return known
         method: Any = await continuation(handler_call_details)
         if method is None:
             return None
-        name = handler_call_details.method
-        if not method.request_streaming and not method.response_streaming:
-            behavior = self._dated(method.unary_unary, handler_call_details)
-            return grpc.unary_unary_rpc_method_handler(
+        if method.request_streaming or method.response_streaming:
+            surrounded = self._streaming(name, method)
+        else:
+            behavior = self._dated(method.unary_unary, edition)
+            surrounded = grpc.unary_unary_rpc_method_handler(
                 self._unary(name, behavior, Coder(method)),
                 request_deserializer=None,
                 response_serializer=None,
             )
-        return self._streaming(name, method)
+        if edition is None:
+            self._methods[name] = surrounded
+        return surrounded
 
-    def _dated(self, behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
+    def _dated(self, behavior: Behavior, edition: str | None) -> Behavior:
         """The method, asking the edition of the read models that the call's metadata names, if any."""
-        edition = next((value for key, value in details.invocation_metadata or () if key == EDITION), None)
         find = self._edition_named
         if edition is None or find is None:
             return behavior
 
         async def call(request: Any, context: Context) -> Any:
-            with asked(await find(str(edition))):
+            with asked(await find(edition)):
                 return await behavior(request, context)
 
         return call
@@ -175,24 +196,50 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
     ) -> tuple[bytes, Fault | None]:
         began = time.perf_counter()
         fault: Fault | None = GONE
+        task = asyncio.current_task()
+        assert task is not None
         try:
             self._admit(self.unary)
+            self._running.add(task)
+            self._deadlines.add(task, asyncio.get_running_loop().time() + budget(context))
             try:
-                with self._cut_off_at_the_end():
-                    request = coder.request(raw)
-                    async with asyncio.timeout(budget(context)):
-                        reply = coder.reply(await behavior(request, context))
+                reply = coder.reply(await behavior(coder.request(raw), context))
             finally:
+                self._deadlines.discard(task)
+                self._running.discard(task)
                 self.unary.leave()
             fault = None
             return reply, None
         except grpc.aio.AbortError:
             raise  # the standard services answer for themselves
         except (Exception, asyncio.CancelledError) as error:
-            fault = reported(name, error)
+            fault = reported(name, self._meant(error, task))
             return b"", fault
         finally:
-            line(name, context.peer(), began, fault)
+            self._over.discard(task)
+            self._line(name, context.peer(), began, fault)
+
+    def _late(self, task: asyncio.Task[Any]) -> None:
+        self._over.add(task)
+        task.cancel()
+
+    def _meant(self, error: BaseException, task: asyncio.Task[Any]) -> BaseException:
+        """What really ended a call: its deadline, or the grace that it outlasts, of which it is told so."""
+        if not isinstance(error, asyncio.CancelledError) or not task.cancelling():
+            return error
+        if task in self._over and not task.uncancel():
+            return TimeoutError()
+        if self._cut:
+            task.uncancel()
+            return OutcomeUnknown()
+        return error
+
+    def _line(self, name: str, peer: str, began: float, fault: Fault | None) -> None:
+        seconds = time.perf_counter() - began
+        if fault is None:
+            self._lines.say(name, peer, seconds)
+        else:
+            self._lines.say(name, peer, seconds, fault.code.name, fault.reason)
 
     def _streaming(self, name: str, method: Any) -> grpc.RpcMethodHandler[Any, Any]:
         coder = Coder(method)
@@ -244,7 +291,7 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             except (Exception, asyncio.CancelledError) as error:
                 fault = reported(name, error)
             finally:
-                line(name, peer, began, fault)
+                self._line(name, peer, began, fault)
             del raw
             await answer(fault, context)
 
@@ -381,16 +428,3 @@ def reported(name: str, error: BaseException) -> Fault:
     if fault.code is grpc.StatusCode.INTERNAL:
         log.error("call failed", method=name, exc_info=error)
     return fault
-
-
-def line(name: str, peer: str, began: float, fault: Fault | None) -> None:
-    """One line a call, without its content; those of probes and tools only when asked for."""
-    say = log.info if name.startswith(OURS) else log.debug
-    say(
-        "call",
-        method=name.rpartition("/")[2],
-        code=fault.code.name if fault else "OK",
-        reason=(fault and fault.reason) or None,
-        peer=peer,
-        ms=round((time.perf_counter() - began) * 1000, 2),
-    )

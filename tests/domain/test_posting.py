@@ -130,6 +130,7 @@ def test_an_invoice_over_nothing_has_nothing_to_settle() -> None:
     assert posted(draft).settlement is Settlement.NOT_APPLICABLE
 
 
+@pytest.mark.long
 def test_ten_thousand_lines_are_posted() -> None:
     draft = happened(Ingest(a_draft(*(a("taxed", "1.00") for _ in range(10_000)))), rules=RATES)
     assert posted(draft).totals.total_with_tax == Decimal("11900.00")

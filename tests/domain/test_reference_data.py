@@ -431,6 +431,7 @@ def test_all_faults_are_told_at_once_with_those_of_the_edge() -> None:
     assert findings.count == 1
 
 
+@pytest.mark.long
 def test_an_application_holds_at_most_a_hundred_thousand_entries() -> None:
     applying(*(term(id=str(n)) for n in range(100_001))).finds("data", Rule.TOO_MANY)
 

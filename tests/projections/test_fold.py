@@ -131,7 +131,7 @@ async def test_a_rebuild_from_zero_gives_the_same_rows(book: Book) -> None:
     assert await book.content() == before
 
 
-@pytest.mark.parametrize("lines", [500, 10_000])
+@pytest.mark.parametrize("lines", [500, pytest.param(10_000, marks=pytest.mark.long)])
 async def test_a_long_invoice_is_projected_whole(book: Book, lines: int) -> None:
     one = uuid4()
     body = [line(number, order_id=f"o{number % 7}") for number in range(1, lines + 1)]

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,8 @@ REFERENCE = str(SAMPLES / "reference.yaml")
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as target:
-        daybook(target, "reference", "apply", REFERENCE)
-        yield target
+def server(shop: str) -> str:
+    return shop
 
 
 @pytest.fixture
@@ -210,6 +207,21 @@ def test_all_lines_are_shown_however_many(server: str, key: str) -> None:
     assert sum(Decimal(row["charge_amount"]) for row in rows) == Decimal("12030.00")
 
 
+def test_sums_have_the_decimals_of_their_currency_and_amounts_those_they_were_said_with(
+    server: str, key: str
+) -> None:
+    said = invoice(key)
+    [line] = said["lines"]
+    del line["taxes"]
+    said["lines"] = [line | {"charge_amount": "7"}, line | {"charge_amount": "7.5"}]
+    position = record(server, said)
+    rows = csv.DictReader(
+        io.StringIO(daybook(server, "show", key, "--csv", "--min-position", position).stdout)
+    )
+    found = [(row["charge_amount"], row["tax_amount"], row["amount_with_tax"]) for row in rows]
+    assert found == [("7", "0.00", "7.00"), ("7.5", "0.00", "7.50")]
+
+
 def test_a_draft_is_canceled_revised_and_updated(server: str, key: str, tmp_path: Path) -> None:
     ingest(server, invoice(key))
     assert "canceled" in daybook(server, "cancel", key, "--reason", "not wanted").stdout
@@ -347,6 +359,7 @@ def test_reference_data_that_cannot_be_said_is_told_with_its_path(server: str, t
     )
 
 
+@pytest.mark.long
 def test_an_empty_book_says_how_to_load_reference_data() -> None:
     with serving() as empty:
         said = ingest(empty, invoice("k"), status=1)

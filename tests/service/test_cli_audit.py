@@ -5,21 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
-from ..serving import serving
-from .test_cli import REFERENCE, daybook, ingest, invoice
+from .test_cli import daybook, ingest, invoice
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as target:
-        daybook(target, "reference", "apply", REFERENCE)
-        yield target
+def server(shop: str) -> str:
+    return shop
 
 
 @pytest.fixture

@@ -5,20 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
-from ..serving import serving
-from .test_cli import REFERENCE, answer, daybook, invoice, record
+from .test_cli import answer, daybook, invoice, record
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as target:
-        daybook(target, "reference", "apply", REFERENCE)
-        yield target
+def server(shop: str) -> str:
+    return shop
 
 
 def drafts(server: str, count: int) -> list[str]:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from service.cli import app
 from service.cli.serving import masked
 
-from ..serving import DAYBOOK, buffering, serving
+from ..serving import DAYBOOK, buffering
 
 VERBS = [
     *("serve", "ingest", "order", "show", "list", "cancel", "revise", "update"),
@@ -35,6 +35,7 @@ def place() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
+@pytest.mark.long
 def test_the_demonstration_shows_an_order_and_an_invoice_and_leaves_nothing_behind(place: Path) -> None:
     environment = buffering() | {"TMPDIR": str(place)}
     shown = subprocess.run([DAYBOOK, "demo"], env=environment, capture_output=True, text=True, check=False)
@@ -137,6 +138,7 @@ def test_a_restore_of_a_file_that_there_is_not_makes_no_book(tmp_path: Path) -> 
     assert not folder.exists()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make certificates with")
 def test_with_tls_both_sides_prove_who_they_are(place: Path, tmp_path: Path) -> None:
     certificates(tmp_path)
@@ -151,13 +153,12 @@ def test_with_tls_both_sides_prove_who_they_are(place: Path, tmp_path: Path) -> 
         assert listed.stdout == "no invoices\n"
 
 
-def test_a_long_file_shows_progress_on_a_terminal_and_nowhere_else(tmp_path: Path) -> None:
+def test_a_long_file_shows_progress_on_a_terminal_and_nowhere_else(shop: str, tmp_path: Path) -> None:
     file = tmp_path / "long.jsonl"
     file.write_text('{"account_id": "A", "description": "' + 600_000 * "x" + '"}\n')
-    with serving() as target:
-        command = [str(DAYBOOK), "ingest", str(file), "--server", target]
-        quiet = subprocess.run(command, capture_output=True, text=True, check=False)
-        shown = on_terminal(command)
+    command = [str(DAYBOOK), "ingest", str(file), "--server", shop]
+    quiet = subprocess.run(command, capture_output=True, text=True, check=False)
+    shown = on_terminal(command)
     assert quiet.stderr.count("invoices") == 0
     assert "0 invoices" in shown
     assert "1 refused" in shown

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from typer.testing import Result
 
-from ..serving import serving
-from .test_cli import REFERENCE, answer, daybook, invoice, record
+from .test_cli import answer, daybook, invoice, record
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as target:
-        daybook(target, "reference", "apply", REFERENCE)
-        yield target
+def server(shop: str) -> str:
+    return shop
 
 
 def posted(server: str, account: str, *charges: str) -> str:

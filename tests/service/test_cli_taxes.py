@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from service.cli import app
 
-from ..serving import DAYBOOK, free_port, serving
+from ..serving import DAYBOOK, free_port
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 RATES = {
@@ -39,18 +39,16 @@ def endpoint() -> str:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> Iterator[str]:
+def server(shop: str, tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> str:
     """The samples' reference data, and a treatment whose engine is elsewhere."""
-    data = yaml.safe_load((SAMPLES / "reference.yaml").read_text())
-    data["tax_engines"].append({"id": "far", "name": "Far", "type": "remote", "endpoint": endpoint})
-    data["tax_treatments"].append(
-        {"id": "far", "name": "Far", "taxable": True, "tax_code": "F", "engine_id": "far"}
-    )
-    with serving() as target:
-        daybook(
-            target, "reference", "apply", str(written(tmp_path_factory.mktemp("data"), "reference", data))
-        )
-        yield target
+    data = {
+        "tax_engines": [{"id": "far", "name": "Far", "type": "remote", "endpoint": endpoint}],
+        "tax_treatments": [
+            {"id": "far", "name": "Far", "taxable": True, "tax_code": "F", "engine_id": "far"}
+        ],
+    }
+    daybook(shop, "reference", "apply", str(written(tmp_path_factory.mktemp("data"), "reference", data)))
+    return shop
 
 
 @contextmanager

@@ -48,6 +48,7 @@ def instant(at: datetime) -> Timestamp:
     return stamp
 
 
+@pytest.mark.long
 async def test_every_list_is_answered_as_it_was_and_the_live_ones_as_they_are(
     own_server: House, database: Database
 ) -> None:
@@ -104,6 +105,7 @@ async def test_an_append_that_the_position_cuts_in_two_is_not_in_it(own_server: 
     assert [each.content.unique_identifier for each in found.invoices] == ["whole"]
 
 
+@pytest.mark.long
 async def test_an_edition_is_built_once_and_of_one_point(own_server: House) -> None:
     first = await own_server.invoices.IngestInvoice(ingest(an_invoice("one")))
     await build(own_server, "once", "invoices", position=first.position)

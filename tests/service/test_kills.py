@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import time
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -83,6 +84,19 @@ def test_a_worker_that_is_killed_while_it_is_started_again_is_started_once_more(
     assert load.failures == []
     assert served.said().count("the worker is back") == 1
     check_log(served, load)
+
+
+def test_a_worker_for_which_the_machine_has_no_room_is_started_once_there_is(served: Served) -> None:
+    supervisor = served.process.pid
+    few, most = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+    with Load(served, CALLERS) as load:
+        load.wait_for_more(CALLERS)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (3, most))
+        served.kill("worker")
+        wait_until_said(served, "the worker does not start (Too many open files)", 1)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (few, most))
+        load.wait_for_more(CALLERS)
+    assert load.failures == []
 
 
 def wait_until_said(served: Served, text: str, times: int) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import grpc
@@ -65,6 +66,22 @@ async def test_what_failed_is_in_the_log_with_its_trace(capsys: pytest.CaptureFi
     assert "hunter2" in said
 
 
+async def test_a_call_is_one_line_in_the_form_of_all_other_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    async with troubled() as there:
+        await there.one("nothing")
+        await failed(there.one("raise"))
+    lines = [json.loads(each) for each in capsys.readouterr().err.splitlines() if '"event": "call"' in each]
+    assert [(each["method"], each["code"], each["reason"]) for each in lines] == [
+        ("One", "OK", None),
+        ("One", "INTERNAL", "INTERNAL"),
+    ]
+    for each in lines:
+        assert each["level"] == "info"
+        assert each["ms"] > 0
+        assert each["peer"].startswith("ipv")
+        assert datetime.fromisoformat(each["timestamp"]).tzinfo is not None
+
+
 async def test_a_deadline_is_kept_by_a_method_that_takes_its_time() -> None:
     async with troubled() as there:
         began = time.monotonic()
@@ -103,7 +120,7 @@ async def test_a_call_that_its_caller_gave_up_is_let_go_and_so_logged(
         await asyncio.wait_for(started(there), 5)
         call.cancel()
         assert await running(there, 0)
-    assert "code=CANCELLED" in capsys.readouterr().out
+    assert '"code": "CANCELLED"' in capsys.readouterr().err
 
 
 async def started(there: Troubled) -> None:

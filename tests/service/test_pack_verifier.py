@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.pack.tables import csv_lines
 from service.pack.verify import ORDER, is_signed, point_of
 
 # RFC 8032, section 7.1: public key, message, signature.
@@ -73,3 +74,8 @@ def test_no_second_signature_is_made_of_one() -> None:
     assert not is_signed(b"once", signature[:32] + scalar.to_bytes(32, "little"), key)
     assert not is_signed(b"once", signature[:-1], key)
     assert point_of((2**255 - 1).to_bytes(32, "little")) is None
+
+
+def test_a_text_is_no_formula() -> None:
+    [line] = csv_lines([["=1+1", "-250.00", "+49 30", "@x", "plain", None, "a,b"]])
+    assert line == "'=1+1,-250.00,'+49 30,'@x,plain,,\"a,b\"\r\n"

@@ -236,7 +236,7 @@ async def test_an_invoice_without_an_engine_stays_a_draft_and_says_why(book: Hou
     assert (await book.happened("without an engine"))[-1] == "PostingFailed"
 
 
-@pytest.mark.parametrize("lines", [500, 10_000])
+@pytest.mark.parametrize("lines", [500, pytest.param(10_000, marks=pytest.mark.long)])
 async def test_whatever_can_be_ingested_can_be_posted(book: House, lines: int) -> None:
     content = an_invoice(f"of {lines} lines", [a_line("1.00")] * lines)
     await book.invoices.IngestInvoice(ingest(content))

@@ -47,7 +47,7 @@ SAID_NO = {
     Code.ABORTED,
 }
 SECONDS_MAX = 10.0  # 0.05 on a machine at rest
-LONG = 20  # times as many examples
+FEW, MANY = 8, 600  # examples
 
 KNOWN = an_invoice("known", invoice_number="K-1", description="as agreed")
 GOOD: dict[str, list[Message]] = {
@@ -125,7 +125,7 @@ each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: meth
 
 
 @each_method
-@examples(30)
+@examples(FEW)
 @for_all(data=st.data())
 async def test_whatever_is_sent_is_answered_or_refused_for_a_reason(
     known: House, method: MethodDescriptor, data: st.DataObject
@@ -135,7 +135,7 @@ async def test_whatever_is_sent_is_answered_or_refused_for_a_reason(
 
 @pytest.mark.long
 @each_method
-@examples(30 * LONG)
+@examples(MANY)
 @for_all(data=st.data())
 async def test_whatever_is_sent_by_many_is_answered_or_refused_for_a_reason(
     known: House, method: MethodDescriptor, data: st.DataObject

@@ -298,6 +298,7 @@ async def test_an_engine_that_is_slow(database: Database, tmp_path: Path) -> Non
             assert (await until_estimated(house, key)).totals.total_tax.units == 10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "lie",
     ["no-lines", "line-twice", "other-line", "other-currency", "too-fine", "not-a-number", "other-code"],

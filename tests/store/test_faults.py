@@ -76,7 +76,9 @@ async def test_a_commit_whose_acknowledgement_is_lost_is_recognised_as_done(
     assert_whole(stored)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, pytest.param(1, marks=pytest.mark.long), pytest.param(2, marks=pytest.mark.long)]
+)
 async def test_cuts_in_the_middle_of_full_batches_lose_and_double_nobody(
     proxy: Proxy, remote: PostgresLog, postgres_log: PostgresLog, seed: int
 ) -> None:
@@ -322,6 +324,7 @@ async def test_what_has_waited_too_long_for_a_lock_is_tried_again(
     assert (await postgres_log.read(write.stream)).version == 2
 
 
+@pytest.mark.long
 async def test_two_hundred_callers_cancelled_at_random_are_each_written_once(
     postgres_log: PostgresLog,
 ) -> None:
