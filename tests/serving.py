@@ -16,7 +16,7 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 DAYBOOK = Path(sys.executable).parent / "daybook"
-READY_SECONDS_MAX = 60
+READY_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 30
 
 
