@@ -2,12 +2,14 @@
 
 The service rebuilds while it serves; the floor is the COPY of the same events to nowhere; the peer is the
 eventsourcing library's projection runner as its documentation shows it, an event a transaction. All in rounds
-on one PostgreSQL, so that what is told are ratios within a round.
+on one PostgreSQL, so that what is told are ratios within a round. With --live it also tells what a rebuild
+with a capped rate does to those who call meanwhile, at half of what the service can take.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import shutil
 import tempfile
 import time
@@ -15,26 +17,36 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import quantiles
 
 import psycopg
 from psycopg.pq import ExecStatus
 
-from daybook.client import connect
+from daybook.client import connect, connect_async
 from daybook.v1 import projection_service_pb2 as pb
+from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from daybook.v1.projection_service_pb2_grpc import ProjectionServiceStub
 
+from .goals import Goal
 from .invoice import EVENTS, apply_reference_data, request
 from .peers import stock_runner
 from .postgres import Postgres, daybook, embedded, migrate
 from .processes import running
 from .visible import ingesting
 
-FLOOR_GOAL, RUNNER_GOAL, MEMORY_GOAL = 0.45, 300.0, 200
-RUNNER_EVENTS = 20_000
+NAMES = ("invoices-by-order", "invoices")
+EVENTS_SHORT, EVENTS_FULL = 20_000, 200_000
+RUNNER_SHORT, RUNNER_FULL = 800, 20_000
+ROUNDS_SHORT, ROUNDS_FULL = 1, 3
+RATE_MAX = 5_000  # events a second of a rebuild that is not to be felt
+LIVE_SECONDS = 8.0
+CALLERS = 64
+IDS = """
+    CREATE TEMPORARY TABLE invoice ON COMMIT DROP AS
+    SELECT gen_random_uuid() AS id FROM generate_series(1, %s)
+"""
 FILL = """
-    INSERT INTO daybook.{table} ({columns})
-    SELECT invoice.id, {rest} FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, %s)) AS invoice,
+    INSERT INTO daybook.{table} ({columns}) SELECT invoice.id, {rest} FROM invoice,
         LATERAL (SELECT * FROM daybook.{table} WHERE {stream} = %s ORDER BY {version}) AS event
 """
 FIRST = "SELECT originator_id FROM daybook.events WHERE topic = 'InvoiceDrafted' LIMIT 1"
@@ -48,23 +60,66 @@ class Round:
     floor: float
     built: float
     all: float
-    rows: int
+    events: int
     memory: int  # MB, at the most, of the process that rebuilds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rebuild", description=__doc__)
-    parser.add_argument("--events", type=int, default=200_000, help="in the log; 200,000 when not said")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--runner-events", type=int, default=RUNNER_EVENTS)
-    parser.add_argument("names", nargs="*", default=["invoices-by-order", "invoices"])
+    parser.add_argument("--events", type=int, default=EVENTS_FULL, help="in the log; 200,000 when not said")
+    parser.add_argument("--rounds", type=int, default=ROUNDS_FULL)
+    parser.add_argument("--runner-events", type=int, default=RUNNER_FULL)
+    parser.add_argument("--live", action="store_true", help="what callers feel of a rebuild, as well")
+    parser.add_argument("names", nargs="*", default=NAMES)
     said = parser.parse_args()
     with _folder() as folder, embedded(folder / "data") as postgres:
-        runner = stock_runner.rate(postgres.make("stock"), said.runner_events // EVENTS)
-        with serving(postgres, folder, said.events // EVENTS) as (target, pid, dsn):
-            for name in said.names:
-                rounds = [_round(target, pid, dsn, name) for _ in range(said.rounds)]
-                print(report(name, said.events, rounds, runner), flush=True)
+        plan = Plan(said.events, said.rounds, said.runner_events, said.live, said.names)
+        for goal in measured(postgres, folder, plan):
+            print(line(goal), flush=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    events: int
+    rounds: int
+    runner_events: int
+    live: bool
+    names: Sequence[str] = NAMES
+
+
+SHORT = Plan(EVENTS_SHORT, ROUNDS_SHORT, RUNNER_SHORT, live=False)
+FULL = Plan(EVENTS_FULL, ROUNDS_FULL, RUNNER_FULL, live=True)
+
+
+def goals(postgres: Postgres, folder: Path, *, short: bool) -> list[Goal]:
+    """The rows of the rebuild, for all others to stand beside."""
+    return list(measured(postgres, folder, SHORT if short else FULL))
+
+
+def measured(postgres: Postgres, folder: Path, plan: Plan) -> Iterator[Goal]:
+    runner = stock_runner.rate(postgres.make("stock"), plan.runner_events // EVENTS)
+    with serving(postgres, folder, plan.events // EVENTS) as (target, pid, dsn):
+        for name in plan.names:
+            rounds = [_round(target, pid, dsn, name) for _ in range(plan.rounds)]
+            yield from _goals(f"{name} rebuilt from {plan.events:,} events", rounds, runner)
+        if plan.live:
+            yield _felt(target, plan.names[-1])
+
+
+def _goals(what: str, rounds: Sequence[Round], runner: float) -> Iterator[Goal]:
+    rates = [each.events / each.built for each in rounds]
+    yield Goal(f"{what}: of the floor", True, 0.45, [each.floor / each.built for each in rounds], "{:.0%}")
+    times = [each / runner for each in rates]
+    yield Goal(f"{what}: against the library's runner", True, 300, times, "{:,.0f} ×")
+    yield Goal(f"{what}: memory", False, 200, [each.memory for each in rounds], "{:.0f} MB")
+
+
+def line(goal: Goal) -> str:
+    low, middle, high = (
+        goal.shown.format(each) for each in (min(goal.measured), goal.value, max(goal.measured))
+    )
+    wished = f"{'≥' if goal.at_least else '≤'} {goal.shown.format(goal.wished)}"
+    return f"{goal.what}: {middle} ({low}–{high}), wished {wished}: {goal.verdict}"
 
 
 @contextmanager
@@ -92,6 +147,7 @@ def fill(dsn: str, invoices: int) -> None:
     """The one invoice, again and again, under a new id each time."""
     with psycopg.connect(dsn) as connection:
         [first] = connection.execute(FIRST).fetchone() or (None,)
+        connection.execute(IDS, (invoices - 1,))
         for table, stream, version, rest in (
             ("events", "originator_id", "originator_version", "topic, state"),
             ("personal", "stream", "version", "salt, body"),
@@ -100,7 +156,7 @@ def fill(dsn: str, invoices: int) -> None:
             sql = FILL.format(
                 table=table, columns=columns, rest=f"{version}, {rest}", stream=stream, version=version
             )
-            connection.execute(sql.encode(), (invoices - 1, first))
+            connection.execute(sql.encode(), (first,))
         connection.commit()
         connection.autocommit = True
         connection.execute("VACUUM ANALYZE daybook.events, daybook.personal")
@@ -136,9 +192,58 @@ def _round(target: str, pid: int, dsn: str, name: str) -> Round:
         stub.DropGeneration(pb.DropGenerationRequest(name=name, generation=last.generation - 1))
     began, done = marks[pb.REBUILD_STATE_BUILDING], marks[pb.REBUILD_STATE_DONE]
     compared = marks.get(pb.REBUILD_STATE_COMPARING, done)
-    return Round(
-        (before + floor(dsn)) / 2, compared - began, done - began, last.comparison.built_rows, memory
-    )
+    return Round((before + floor(dsn)) / 2, compared - began, done - began, last.total_events, memory)
+
+
+def _felt(target: str, name: str) -> Goal:
+    """How much a capped rebuild adds to the p99 of those who ingest, at half of what the service takes."""
+    asked = pb.RebuildProjectionRequest(name=name, max_events_per_second=RATE_MAX)
+    ratios = []
+    half = asyncio.run(_capacity(target)) / 2
+    for _ in range(ROUNDS_FULL):
+        alone = asyncio.run(_p99(target, half))
+        with connect(target) as channel:
+            stub = ProjectionServiceStub(channel)
+            rebuilding = stub.RebuildProjection(asked)
+            next(rebuilding)
+            beside = asyncio.run(_p99(target, half))
+            rebuilding.cancel()
+            stub.CancelRebuild(pb.CancelRebuildRequest(name=name))
+        ratios.append(beside / alone)
+    what = f"p99 of ingestion at half load beside a rebuild of {RATE_MAX:,} events/s, against without"
+    return Goal(what, False, 2.0, ratios, "{:.1f} ×")
+
+
+async def _capacity(target: str) -> float:
+    """Calls a second that so many callers get through."""
+    took: list[float] = []
+    async with connect_async(target) as channel:
+        call, until = InvoiceServiceStub(channel).IngestInvoice, time.monotonic() + LIVE_SECONDS / 2
+
+        async def caller() -> None:
+            while (began := time.monotonic()) < until:
+                await call(request(), timeout=30)
+                took.append(time.monotonic() - began)
+
+        await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    return len(took) / (LIVE_SECONDS / 2)
+
+
+async def _p99(target: str, rate: float) -> float:
+    """Seconds, with so many calls a second, whether those before are answered or not."""
+    took: list[float] = []
+    async with connect_async(target) as channel, asyncio.TaskGroup() as calls:
+        call, began = InvoiceServiceStub(channel).IngestInvoice, time.monotonic()
+
+        async def one(due: float) -> None:
+            await call(request(), timeout=30)
+            took.append(time.monotonic() - due)
+
+        for number in range(int(rate * LIVE_SECONDS)):
+            due = began + number / rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            calls.create_task(one(due))
+    return quantiles(took, n=100)[98]
 
 
 def _memory(pid: int) -> int:
@@ -151,29 +256,6 @@ def _memory(pid: int) -> int:
         except (OSError, ValueError):
             continue
     return 0
-
-
-def report(name: str, events: int, rounds: Sequence[Round], runner: float) -> str:
-    of_floor = [each.floor / each.built for each in rounds]
-    rates = [events / each.built for each in rounds]
-    compared = [each.floor / each.all for each in rounds]
-    memory = max(each.memory for each in rounds)
-    floor_goal, times = f"goal {FLOOR_GOAL:.0%}", median(rates) / runner
-    swapped = f"compared and swapped as well {_spread(compared, '{:.0%}')}"
-    return "\n".join(
-        (
-            f"{name}: {events:,} events, {rounds[-1].rows:,} rows, {len(rounds)} rounds; median (range)",
-            f"  of the floor      {_spread(of_floor, '{:.0%}')}, {floor_goal}; {swapped}",
-            f"  of the runner     {times:,.0f} ×, goal {RUNNER_GOAL:,.0f} ×; it makes {runner:,.0f} events/s",
-            f"  events a second   {_spread(rates, '{:,.0f}')}",
-            f"  memory            {memory} MB, goal at most {MEMORY_GOAL} MB",
-        )
-    )
-
-
-def _spread(values: Sequence[float], shown: str) -> str:
-    low, middle, high = (shown.format(each) for each in (min(values), median(values), max(values)))
-    return f"{middle} ({low}–{high})"
 
 
 @contextmanager
