@@ -10,28 +10,31 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from struct import Struct
+from typing import TypeVar
 from uuid import UUID
 
 import psycopg
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn
 
-from .feed import Decode, Fed, Whole, wanted
-from .projection import Connection, Poison, Projection
+from store.log import Recorded
 
-SLICE_EVENTS = 50_000  # of the log in one COPY
-BATCH_EVENTS = 10_000  # folded and written at once; more only where one append has more
+from .feed import Decode, Fed, Whole, wanted
+from .projection import Block, Connection, Poison, Projection, write
+
+SLICE_EVENTS = 100_000  # of the log in one COPY
+BATCH_EVENTS = 10_000  # written at once; more only where one append has more
 BATCH_EVENTS_LEAST = 500
 BATCHES_A_SECOND = 20  # where the rate is capped
-GATHER_SECONDS = 0.0005  # so that more than a few rows come at a time
+CHUNK_ROWS = 500  # taken at once while they come
 ANSWER_SECONDS_MAX = 60.0  # until the database says the next word
-PART_EVENTS = 1_000  # of one stream in one row of the COPY
 START = UUID(int=0)
+END = UUID(int=2**128 - 1)
 SETTINGS = """
-SET enable_sort = on; SET enable_hashagg = off; SET enable_seqscan = off; SET enable_bitmapscan = off;
-SET jit = off; SET max_parallel_workers_per_gather = 0; SET cursor_tuple_fraction = 1
+SET enable_sort = on; SET enable_hashjoin = off; SET enable_nestloop = off; SET enable_seqscan = off;
+SET enable_bitmapscan = off; SET jit = off; SET max_parallel_workers_per_gather = 0;
+SET cursor_tuple_fraction = 1
 """
 WRITER_SETTINGS = "SET synchronous_commit = off; SET maintenance_work_mem = '64MB'"
 
@@ -39,37 +42,26 @@ BOUNDARY = """
 SELECT originator_id FROM daybook.events WHERE originator_id > %s
 ORDER BY originator_id, originator_version OFFSET %s LIMIT 1
 """
+# The state stands last: it is what is left of the row.
 EVENTS = """
 COPY (
-    SELECT originator_id, min(originator_version),
-        string_agg(topic, ','), array_agg(notification_id), array_agg(state)
-    FROM (
-        SELECT * FROM daybook.events
-        WHERE originator_id > '{after}' AND originator_id <= '{last}' AND notification_id <= {upto}
-        ORDER BY originator_id, originator_version
-    ) AS event
-    GROUP BY originator_id, (originator_version - 1) / {part}
-    ORDER BY originator_id, (originator_version - 1) / {part}
+    SELECT originator_id, originator_version, notification_id, topic, text.body, state
+    FROM daybook.events
+    LEFT JOIN (
+        SELECT stream, version, body FROM daybook.personal WHERE stream > '{after}' AND stream <= '{last}'
+    ) AS text ON text.stream = originator_id AND text.version = originator_version
+    WHERE originator_id > '{after}' AND originator_id <= '{last}' AND notification_id <= {upto}
+    ORDER BY originator_id, originator_version
 ) TO STDOUT (FORMAT BINARY)
 """
-TEXTS = """
-COPY (
-    SELECT stream, array_agg(version), array_agg(body) FROM (
-        SELECT * FROM daybook.personal WHERE stream > '{after}' AND stream <= '{last}' ORDER BY stream
-    ) AS text
-    GROUP BY stream
-) TO STDOUT (FORMAT BINARY)
-"""
-END = UUID(int=2**128 - 1)
 
-_stream = Struct(">h4x16s").unpack_from
-_version_and_length = Struct(">4xqi").unpack_from
+_head = Struct(">6x16s4xq4xqi").unpack_from  # stream, version, position, and the length of the name
 _length = Struct(">i").unpack_from
-STREAM_BYTES, HEAD_BYTES, POSITION_BYTES = 22, 38, 12
-ARRAY_BYTES = 24  # length of the field, dimensions, flags, type, and of the one dimension length and bound
+HEAD_BYTES, LENGTH_BYTES = 50, 4
 SIGNATURE_BYTES = 19
 TRAILER_BYTES = 2
 
+T = TypeVar("T")
 Done = Callable[[Connection, UUID, int], Awaitable[None]]
 
 
@@ -104,15 +96,16 @@ async def fill(
     if rate_max:
         batch = min(batch, max(BATCH_EVENTS_LEAST, rate_max // BATCHES_A_SECOND))
     pace = Pace(rate_max)
-    reading = contextlib.aclosing(parts(source, projection, after, batch))
+    reading = contextlib.aclosing(ahead(parts(source, projection, after, batch)))
     async with reading as following, contextlib.AsyncExitStack() as open_:
         count = 0
         async for part in following:
             if not count:
                 await open_.enter_async_context(connection.transaction())
             count += part.count
-            if events := wanted(projection, part.events):
-                await projection.project(connection, table, events)
+            await write(connection, table, part.blocks)
+            if part.events:
+                await projection.project(connection, table, part.events)
             if part.whole:
                 await done(connection, part.stream, count)
                 await open_.aclose()
@@ -134,49 +127,87 @@ class Pace:
             await asyncio.sleep(self._next - now)
 
 
+async def ahead(items: AsyncGenerator[T]) -> AsyncGenerator[T]:
+    """The same, but the next one is under way while one is used."""
+    async with contextlib.aclosing(items):
+        coming = asyncio.ensure_future(anext(items, None))
+        try:
+            while (item := await coming) is not None:
+                coming = asyncio.ensure_future(anext(items, None))
+                yield item
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Events of some streams that are projected at once; `whole` where the last of them is at its end.
+    """What is to be written at once: rows that are made already, and events that are to be projected.
 
-    `count` is how many were read for it, with those that nobody wants.
+    `count` is how many were read for it, with those that nobody wants; `whole` where its last stream is at
+    its end.
     """
 
     stream: UUID
-    events: Sequence[Fed]
+    blocks: Sequence[Block]
+    events: Sequence[Recorded]
     count: int
     whole: bool
 
 
 async def parts(source: Source, projection: Projection, after: UUID, batch: int) -> AsyncGenerator[Part]:
     """All histories after a stream. A very long one is cut between two appends."""
-    stream, events, count = after, list[Fed](), 0
+    stream, blocks, events, count = after, list[Block](), list[Fed](), 0
     async with contextlib.aclosing(histories(source, after)) as found:
-        async for stream, history, whole in found:
-            count += len(history)
-            events += history
+        async for those, whole in found:
+            stream = those[-1][-1].stream
+            count += sum(map(len, those))
+            blocks += _begun(projection, those if whole else ())
+            events += _others(projection, those, whole)
             if whole and count < batch:
                 continue
             end = len(events) if whole else _last_end(Whole(events, projection, source.known))
-            if end:
-                yield Part(stream, events[:end], count, whole)
-                events, count = events[end:], 0
+            if end or blocks:
+                yield Part(stream, blocks, wanted(projection, events[:end]), count, whole)
+                blocks, events, count = [], events[end:], 0
     if count:
-        yield Part(stream, events, count, whole=True)
+        yield Part(stream, blocks, wanted(projection, events), count, whole=True)
+
+
+def _begun(projection: Projection, those: Sequence[Sequence[Fed]]) -> Sequence[Block]:
+    """The rows of whole histories, where the projection makes them so."""
+    if projection.begin is None:
+        return ()
+    new = [events for each in those if each[0].version == 1 and (events := wanted(projection, each))]
+    return projection.begin(new) if new else ()
+
+
+def _others(projection: Projection, those: Sequence[Sequence[Fed]], whole: bool) -> Sequence[Fed]:
+    """The events of all others; of a long history each piece but the first has begun before."""
+    alone = whole and projection.begin is not None
+    return [event for each in those if not alone or each[0].version > 1 for event in each]
 
 
 def _last_end(whole: Whole) -> int:
     return whole.ends[-1] if whole.ends else 0
 
 
-async def histories(source: Source, after: UUID) -> AsyncGenerator[tuple[UUID, list[Fed], bool]]:
-    """Every stream with its events, in the order of their ids; of a very long one a piece at a time."""
-    async with _connected(source.dsn) as reading, _connected(source.dsn) as texts:
+Histories = tuple[list[list[Fed]], bool]
+
+
+async def histories(source: Source, after: UUID) -> AsyncGenerator[Histories]:
+    """Every stream with its events, in the order of their ids, some at a time; of a very long one a piece.
+
+    A piece is told by False, unless it is the last one.
+    """
+    async with _connected(source.dsn) as reading, _connected(source.dsn) as looking:
+        last = await _boundary(looking, after)
         while after < END:
-            last = await _boundary(reading, after)
-            async with contextlib.aclosing(_slice(reading, texts, source, after, last)) as found:
-                async for history in found:
-                    yield history
-            after = last
+            following = asyncio.ensure_future(_boundary(looking, last))
+            async with contextlib.aclosing(_slice(reading, source, after, last)) as found:
+                async for those in found:
+                    yield those
+            after, last = last, await following
 
 
 @contextlib.asynccontextmanager
@@ -197,59 +228,76 @@ async def _boundary(connection: Connection, after: UUID) -> UUID:
     return row[0] if row else END
 
 
-async def _slice(
-    reading: Connection, texts: Connection, source: Source, after: UUID, last: UUID
-) -> AsyncGenerator[tuple[UUID, list[Fed], bool]]:
-    told = {"after": after, "last": last, "upto": source.upto, "part": PART_EVENTS}
-    async with contextlib.aclosing(_copied(reading, EVENTS.format(**told))) as chunks:
-        chunk = await anext(chunks)  # the database reads on while we look at the texts
-        personal = await _texts(texts, TEXTS.format(**told))
-        stream, id_, history = START, START.bytes, list[Fed]()
-        while chunk is not NOTHING:
-            for row in chunk:
-                _, found = _stream(row)
-                if found != id_:
-                    if history:
-                        yield stream, history, True
-                    id_, stream, history = found, UUID(bytes=found), []
-                elif len(history) >= BATCH_EVENTS:
-                    yield stream, history, False
-                    history = []
-                _read(history, row, stream, source, personal.get(found, NO_TEXTS))
-            chunk = await anext(chunks, NOTHING)
-        if history:
-            yield stream, history, True
+async def _slice(reading: Connection, source: Source, after: UUID, last: UUID) -> AsyncGenerator[Histories]:
+    sql = EVENTS.format(after=after, last=last, upto=source.upto)
+    names = {name.encode(): name for name in source.known}
+    history = list[Fed]()  # of the stream whose end has not come yet
+    async with contextlib.aclosing(_copied(reading, sql)) as chunks:
+        async for chunk in chunks:
+            *found, history = _read(chunk, names, source.decode, history)
+            if found:
+                yield found, True
+            if len(history) > BATCH_EVENTS:
+                *piece, newest = history
+                history = [newest]
+                yield [piece], False
+    if history:
+        yield [history], True
+
+
+def _read(
+    chunk: Chunk, names: Mapping[bytes, str], decode: Decode, history: list[Fed]
+) -> Sequence[list[Fed]]:
+    """The histories of a chunk; that of its last stream may go on in the next, as the given one does here."""
+    found = list[list[Fed]]()
+    stream, last = (history[0].stream, history[0].stream.bytes) if history else (START, b"")
+    for row in chunk:
+        of, version, position, size = _head(row)
+        at = HEAD_BYTES + size
+        if (name := names.get(row[HEAD_BYTES:at])) is None:
+            unknown = row[HEAD_BYTES:at].decode()
+            raise Poison(position, unknown, f"{unknown} is newer than this program")
+        [size] = _length(row, at)
+        start = at + LENGTH_BYTES
+        end = start + size if size > 0 else start
+        if of != last:
+            if history:
+                found.append(history)
+            stream, last, history = UUID(bytes=of), of, []
+        text, state = row[start:end] if size >= 0 else None, row[end + LENGTH_BYTES :]
+        history.append(Fed(position, stream, version, name, state, text, decode))
+    found.append(history)
+    return found
 
 
 Chunk = list[bytes]
-NO_TEXTS: Mapping[int, bytes] = {}
-NOTHING: Chunk = []
 
 
 async def _copied(connection: Connection, sql: str) -> AsyncGenerator[Chunk]:
-    """The rows of a COPY in binary, as many at a time as have come; first none."""
+    """The rows of a COPY in binary, as many at a time as have come."""
     pg = connection.pgconn
     pg.send_query(sql.encode())
-    yield []
     await _readable(pg)
     begun = pg.get_result()
     if begun is None or begun.status != ExecStatus.COPY_OUT:
         raise psycopg.DatabaseError((pg.error_message or b"").decode(errors="replace"))
-    skipped = SIGNATURE_BYTES
-    while True:
-        chunk: Chunk = []
-        while (got := pg.get_copy_data(1))[0] > 0:
+    skipped, chunk, before = SIGNATURE_BYTES, Chunk(), 0
+    while (got := pg.get_copy_data(1))[0] >= 0:
+        if got[0]:
             row, skipped = bytes(got[1][skipped:]), 0
             if len(row) > TRAILER_BYTES:
                 chunk.append(row)
+        elif len(chunk) > before:
+            before = len(chunk)
+            pg.consume_input()  # takes little at a time: there may be more
+            continue
+        if len(chunk) >= CHUNK_ROWS or not got[0]:
+            if chunk:
+                yield chunk
+            chunk, before = Chunk(), 0
+            await (asyncio.sleep(0) if got[0] else _readable(pg))
+    if chunk:
         yield chunk
-        if got[0] < 0:
-            break
-        await asyncio.sleep(GATHER_SECONDS)
-        if chunk:
-            pg.consume_input()
-        else:
-            await _readable(pg)
     ended = pg.get_result()
     if ended is None or ended.status != ExecStatus.COMMAND_OK:
         raise psycopg.OperationalError((pg.error_message or b"").decode(errors="replace"))
@@ -272,49 +320,3 @@ async def _readable(pg: PGconn) -> None:
 def _wake(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
-
-
-async def _texts(connection: Connection, sql: str) -> dict[bytes, dict[int, bytes]]:
-    """The personal texts of a slice, by stream and version."""
-    found: dict[bytes, dict[int, bytes]] = {}
-    async for chunk in _copied(connection, sql):
-        for row in chunk:
-            _, stream = _stream(row)
-            versions, at = _array(row, STREAM_BYTES)
-            bodies, _ = _array(row, at)
-            found[stream] = {
-                int.from_bytes(version, "big"): body for version, body in zip(versions, bodies, strict=True)
-            }
-    return found
-
-
-def _read(history: list[Fed], row: bytes, stream: UUID, source: Source, texts: Mapping[int, bytes]) -> None:
-    version, length = _version_and_length(row, STREAM_BYTES)
-    at = HEAD_BYTES + length
-    names = row[HEAD_BYTES:at].decode().split(",")
-    positions = _positions(len(names)).unpack_from(row, at + ARRAY_BYTES)
-    states, _ = _array(row, at + ARRAY_BYTES + POSITION_BYTES * len(names))
-    text, decode, known = texts.get, source.decode, source.known
-    for position, name, state in zip(positions, names, states, strict=True):
-        if name not in known:
-            raise Poison(position, name, f"{name} is newer than this program")
-        history.append(Fed(position, stream, version, name, state, text(version), decode))
-        version += 1
-
-
-@lru_cache(maxsize=PART_EVENTS)
-def _positions(count: int) -> Struct:
-    """The elements of an array of so many, each after its length."""
-    return Struct(">" + "4xq" * count)
-
-
-def _array(row: bytes, at: int) -> tuple[list[bytes], int]:
-    [count] = _length(row, at + 16)
-    at += ARRAY_BYTES
-    items = []
-    for _ in range(count):
-        [length] = _length(row, at)
-        start = at + 4
-        at = start + length
-        items.append(row[start:at])
-    return items, at

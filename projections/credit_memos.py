@@ -60,7 +60,7 @@ ROWS = Rows(
         "memo": "bytea",
     }
 )
-LINES = Rows({"memo_id": "uuid", "first_lines": "bytea"})
+LINES = Rows({"memo_id": "uuid", "first_lines": "bytea"}, "_lines")
 FIND = """
 SELECT memo, first_lines FROM {table} JOIN {table}_lines USING (memo_id) WHERE memo_id = %(memo_id)s
 """
@@ -180,7 +180,7 @@ async def project(connection: Connection, table: str, batch: Sequence[Recorded])
         await connection.execute(REMOVE.format(table=table).encode(), (list(stored),))
     await ROWS.write(connection, table, map(_row, found))
     new = ((each.id, _encode(each.state.lines[:LINES_SHOWN_MAX])) for each in found if each.id not in stored)
-    await LINES.write(connection, f"{table}_lines", new)
+    await LINES.write(connection, table, new)
 
 
 async def _stored(

@@ -158,7 +158,7 @@ def whole_appends(projection: Projection) -> Projection:
         if whole := _whole(projection, events):
             await projection.project(connection, into, whole)
 
-    return replace(projection, project=project)
+    return replace(projection, project=project, begin=None)
 
 
 def _whole(projection: Projection, events: Sequence[Recorded]) -> Sequence[Recorded]:

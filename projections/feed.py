@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import cast
 from uuid import UUID
 
+import msgspec
+
 from store.log import Event, Log, Meta, Recorded, Stored, Unreadable
 
 from .projection import Poison, Projection
@@ -21,32 +23,20 @@ NEVER = 2**63
 Decode = Callable[[Stored], Recorded]
 
 
-class Fed:
+class Fed(msgspec.Struct, gc=False, eq=False):
     """An event as the log gave it: Recorded to whoever asks, but decoded only once somebody does.
 
     A projection that needs little of many events takes it from `stored`, and saves the rest.
     """
 
-    __slots__ = ("_decode", "_decoded", "name", "personal", "position", "state", "stream", "version")
-
-    def __init__(
-        self,
-        position: int,
-        stream: UUID,
-        version: int,
-        name: str,
-        state: bytes,
-        personal: bytes | None,
-        decode: Decode,
-    ) -> None:
-        self.position = position
-        self.stream = stream
-        self.version = version
-        self.name = name
-        self.state = state
-        self.personal = personal
-        self._decode = decode
-        self._decoded: Recorded | None = None
+    position: int
+    stream: UUID
+    version: int
+    name: str
+    state: bytes
+    personal: bytes | None
+    decode: Decode
+    kept: Recorded | None = None
 
     @property
     def stored(self) -> Stored:
@@ -54,12 +44,12 @@ class Fed:
 
     @property
     def decoded(self) -> Recorded:
-        if self._decoded is None:
+        if self.kept is None:
             try:
-                self._decoded = self._decode(self.stored)
+                self.kept = self.decode(self.stored)
             except Unreadable as error:
                 raise Poison(self.position, self.name, str(error)) from error
-        return self._decoded
+        return self.kept
 
     @property
     def event(self) -> Event:

@@ -99,6 +99,14 @@ def by_invoice(batch: Iterable[Recorded]) -> Histories:
     return list(histories.values())
 
 
+def parted(histories: Histories) -> tuple[Histories, Histories]:
+    """Invoices that begin in the batch, and those that began before it."""
+    new = [history for history in histories if history[0].version == 1]
+    return new, [history for history in histories if history[0].version > 1] if len(new) < len(
+        histories
+    ) else []
+
+
 def continued(histories: Histories) -> list[UUID]:
     """The invoices that began before the batch."""
     return [history[0].stream for history in histories if history[0].version > 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 from uuid import UUID
@@ -13,6 +13,7 @@ from domain import invoice
 from store.log import Recorded
 
 from .invoice_filter import EVERY, InvoiceFilter, condition
+from .invoice_rows import LINES_PER_CHUNK, ROWS, Lines, encode_lines, of_lines, opened_row, row
 from .invoice_summary import (
     OPENINGS,
     TOPICS,
@@ -23,19 +24,19 @@ from .invoice_summary import (
     by_invoice,
     continued,
     decode,
-    encode,
     fold,
+    parted,
 )
 from .invoice_views import ALL_INVOICES, BY_ACCOUNT
-from .opening import Line, Opened, opened_of
-from .projection import Connection, Projection, Rows
+from .opening import addresses_of, lines_of, opened_of
+from .projection import Block, Connection, Projection, write
 from .reader import Answer, Page, Reader
 
-LINES_PER_CHUNK = 100
 LINES_SHOWN_MAX = 500
 PAGE_SIZE_MAX = 500
 
-# Texts that are not there are null, so that no index holds them.
+# Texts that are not there are null, so that no index holds them. Lines are kept as they are: to compress them
+# costs more than all else that is done to write them.
 CREATE = """
 CREATE TABLE {table} (
     invoice_id uuid PRIMARY KEY,
@@ -73,7 +74,8 @@ CREATE TABLE {table}_lines (
     chunk integer NOT NULL,
     body bytea NOT NULL,
     PRIMARY KEY (invoice_id, chunk)
-);
+) WITH (toast_tuple_target = 8160);
+ALTER TABLE {table}_lines ALTER body SET STORAGE EXTERNAL;
 """
 INDEX = """
 CREATE UNIQUE INDEX ON {table} (drafted_position);
@@ -97,41 +99,6 @@ CREATE INDEX ON {table} USING gin (labels jsonb_path_ops) WHERE labels IS NOT NU
 STORED = "SELECT invoice_id, header, addresses FROM {table} WHERE invoice_id = ANY(%s)"
 REMOVE = "DELETE FROM {table} WHERE invoice_id = ANY(%s)"
 REMOVE_LINES = "DELETE FROM {table}_lines WHERE invoice_id = ANY(%s)"
-ROWS = Rows(
-    {
-        "invoice_id": "uuid",
-        "drafted_position": "int8",
-        "position": "int8",
-        "version": "int8",
-        "status": "text",
-        "tax_status": "text",
-        "settlement": "text",
-        "unique_identifier": "text",
-        "number": "text",
-        "legal_entity_id": "text",
-        "account_id": "text",
-        "reference_kind": "text",
-        "reference_id": "text",
-        "source_system": "text",
-        "source_id": "text",
-        "purchase_order_number": "text",
-        "invoice_date": "date",
-        "due_date": "date",
-        "posted_date": "date",
-        "currency": "text",
-        "total": "numeric",
-        "total_with_tax": "numeric",
-        "balance": "numeric",
-        "line_count": "int4",
-        "labels": "jsonb",
-        "created": "timestamptz",
-        "updated": "timestamptz",
-        "header": "bytea",
-        "addresses": "bytea",
-    }
-)
-CHUNKS = Rows({"invoice_id": "uuid", "chunk": "int4", "body": "bytea"})
-
 STORED_LINES = """
 SELECT invoice_id, body FROM {table}_lines WHERE invoice_id = ANY(%s) ORDER BY invoice_id, chunk
 """
@@ -163,7 +130,6 @@ ORDER BY drafted_position
 CARRYING = "SELECT invoice_id, status, number FROM {table} WHERE invoice_id = ANY(%(invoice_ids)s)"
 NEWEST = 2**63 - 1
 
-_encode = msgspec.json.Encoder().encode
 _addresses = msgspec.json.Decoder(list[invoice.AddressGroupAssigned]).decode
 _lines = msgspec.json.Decoder(list[invoice.Line]).decode
 
@@ -318,48 +284,64 @@ def _of(bodies: Sequence[bytes] | None) -> list[invoice.Line]:
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice of the batch, once, as the batch leaves it."""
-    opened, histories = opened_of(by_invoice(batch))
-    if opened:
-        await _write_opened(connection, table, opened)
-    if histories:
-        await _go_on(connection, table, histories)
+    new, known = parted(by_invoice(batch))
+    if new:
+        await write(connection, table, begin(new))
+    if known:
+        await _go_on(connection, table, known)
 
 
-async def _write_opened(connection: Connection, table: str, opened: Sequence[Opened]) -> None:
-    await ROWS.write(connection, table, map(_opened_row, opened))
-    chunks = (chunk for each in opened for chunk in _chunks(each.id, each.lines))
-    await CHUNKS.write(connection, f"{table}_lines", chunks)
+def begin(histories: Histories) -> Sequence[Block]:
+    """Invoices from their first event on."""
+    opened, others = opened_of(histories)
+    rows = [opened_row(each) for each in opened if not each.later]
+    lines: dict[UUID, Lines] = {each.id: lines_of(each) for each in opened}
+    if len(rows) < len(histories):
+        later = {each.id: each for each in opened if each.later}
+        summaries = {each.id: decode(each.stored_summary) for each in later.values()}
+        addresses = {each.id: addresses_of(each) for each in later.values()}
+        folded = fold([*others, *(each.later for each in later.values())], summaries)
+        rows += [row(each, addresses) for each in folded]
+        lines |= _changed(folded, lambda invoice_id: _lines(encode_lines(lines_of(later[invoice_id]))))
+    return ROWS.block(rows), of_lines(lines)
 
 
 async def _go_on(connection: Connection, table: str, histories: Histories) -> None:
-    """Invoices that began before, and those that do not begin plainly."""
+    """Invoices that began before."""
     summaries, addresses = await _stored(connection, table, continued(histories))
     folded = fold(histories, summaries)
-    lines = {each.summary.id: each.state.lines for each in folded if each.rewritten}
-    lines |= await _taxed_late(connection, table, folded)
-    if summaries:
-        await connection.execute(REMOVE.format(table=table).encode(), (list(summaries),))
-        old = [invoice_id for invoice_id in lines if invoice_id in summaries]
-        await connection.execute(REMOVE_LINES.format(table=table).encode(), (old,))
-    await ROWS.write(connection, table, (_row(each, addresses) for each in folded))
-    chunks = (chunk for invoice_id, those in lines.items() for chunk in _chunks(invoice_id, those))
-    await CHUNKS.write(connection, f"{table}_lines", chunks)
+    before = await _stored_lines(connection, table, [each.summary.id for each in folded if _taxed_late(each)])
+    lines = _changed(folded, before.__getitem__)
+    await connection.execute(REMOVE.format(table=table).encode(), (list(summaries),))
+    await connection.execute(REMOVE_LINES.format(table=table).encode(), (list(lines),))
+    rows = [row(each, addresses) for each in folded]
+    await write(connection, table, (ROWS.block(rows), of_lines(lines)))
 
 
-async def _taxed_late(
-    connection: Connection, table: str, folded: Sequence[Folded]
+def _taxed_late(folded: Folded) -> bool:
+    return bool(folded.late) and not folded.rewritten
+
+
+def _changed(folded: Sequence[Folded], before: Callable[[UUID], list[invoice.Line]]) -> dict[UUID, Lines]:
+    """Lines that are not as they were before: written anew, or with tax that was worked out since."""
+    lines: dict[UUID, Lines] = {each.summary.id: each.state.lines for each in folded if each.rewritten}
+    for each in filter(_taxed_late, folded):
+        late = lines[each.summary.id] = before(each.summary.id)
+        for event in each.late:
+            _tax(late, event)
+    return lines
+
+
+async def _stored_lines(
+    connection: Connection, table: str, invoice_ids: Sequence[UUID]
 ) -> dict[UUID, list[invoice.Line]]:
-    """Lines that were written before, with the tax that has been worked out since."""
-    late = {each.summary.id: each.late for each in folded if each.late and not each.rewritten}
-    lines: dict[UUID, list[invoice.Line]] = {invoice_id: [] for invoice_id in late}
-    if late:
+    """Lines as the batches before have left them."""
+    lines: dict[UUID, list[invoice.Line]] = {invoice_id: [] for invoice_id in invoice_ids}
+    if lines:
         async with connection.cursor(binary=True) as cursor:
-            await cursor.execute(STORED_LINES.format(table=table).encode(), (list(late),))
+            await cursor.execute(STORED_LINES.format(table=table).encode(), (list(lines),))
             for invoice_id, body in await cursor.fetchall():
                 lines[invoice_id] += _lines(body)
-    for invoice_id, events in late.items():
-        for event in events:
-            _tax(lines[invoice_id], event)
     return lines
 
 
@@ -384,95 +366,10 @@ async def _stored(
     connection: Connection, table: str, invoice_ids: Sequence[UUID]
 ) -> tuple[dict[UUID, InvoiceSummary], dict[UUID, bytes]]:
     """Invoices as the batches before have left them."""
-    if not invoice_ids:
-        return {}, {}
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(STORED.format(table=table).encode(), (invoice_ids,))
         rows = await cursor.fetchall()
     return {key: decode(header) for key, header, _ in rows}, {key: addresses for key, _, addresses in rows}
-
-
-def _row(folded: Folded, addresses: Mapping[UUID, bytes]) -> tuple[object, ...]:
-    summary, header = folded.summary, folded.summary.header
-    reference, source = header.reference, header.source
-    return (
-        summary.id,
-        summary.drafted_position,
-        summary.position,
-        summary.version,
-        summary.status.value,
-        summary.tax_status.value,
-        summary.settlement.value,
-        summary.unique_identifier or None,
-        summary.number or None,
-        header.legal_entity_id,
-        header.account_id,
-        reference.kind.value if reference else None,
-        reference.id if reference else None,
-        source.system if source else None,
-        (source.id or None) if source else None,
-        header.purchase_order_number or None,
-        header.invoice_date,
-        header.due_date,
-        summary.posted_date,
-        header.currency,
-        summary.totals.total,
-        summary.totals.total_with_tax,
-        summary.totals.balance,
-        summary.line_count,
-        header.labels or None,
-        summary.created,
-        summary.updated,
-        encode(summary),
-        _encode(list(folded.state.addresses.values())) if folded.rewritten else addresses[summary.id],
-    )
-
-
-def _opened_row(opened: Opened) -> tuple[object, ...]:
-    summary, header = opened.summary, opened.header
-    reference, source, totals = header.reference, header.source, summary.totals
-    total_with_tax = totals.charge + totals.tax
-    return (
-        opened.id,
-        summary.drafted_position,
-        summary.position,
-        summary.version,
-        summary.status,
-        summary.tax_status,
-        summary.settlement,
-        summary.unique_identifier or None,
-        summary.number or None,
-        header.legal_entity_id,
-        header.account_id,
-        reference.kind if reference else None,
-        reference.id if reference else None,
-        source.system if source else None,
-        (source.id or None) if source else None,
-        header.purchase_order_number or None,
-        header.invoice_date,
-        header.due_date,
-        None,
-        header.currency,
-        totals.charge,
-        total_with_tax,
-        total_with_tax,
-        summary.line_count,
-        header.labels or None,
-        summary.created,
-        summary.updated,
-        opened.stored_summary,
-        opened.addresses,
-    )
-
-
-def _chunks(
-    invoice_id: UUID, lines: Sequence[invoice.Line] | Sequence[Line]
-) -> list[tuple[UUID, int, bytes]]:
-    starts = range(0, len(lines), LINES_PER_CHUNK)
-    return [
-        (invoice_id, number, _encode(lines[start : start + LINES_PER_CHUNK]))
-        for number, start in enumerate(starts)
-    ]
 
 
 INVOICES = Projection(
@@ -484,5 +381,6 @@ INVOICES = Projection(
     project=project,
     openings=OPENINGS,
     lazy=True,
+    begin=begin,
     views=(ALL_INVOICES, BY_ACCOUNT),
 )

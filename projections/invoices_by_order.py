@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from uuid import UUID
 
 import msgspec
@@ -25,11 +26,12 @@ from .invoice_summary import (
     decode,
     encode,
     fold,
+    parted,
     resumed,
 )
 from .invoices import NEWEST, page
 from .opening import Opened, opened_of
-from .projection import Connection, Projection, Rows, View
+from .projection import Block, Connection, Projection, Rows, View, write
 from .reader import Answer, Page, Reader
 
 # Every invoice has a header here, as an update may bring it under an order at any time.
@@ -54,7 +56,7 @@ REMOVE = """
 DELETE FROM {table} AS listed USING unnest(%s::text[], %s::bigint[]) AS gone (order_id, drafted_position)
 WHERE listed.order_id = gone.order_id AND listed.drafted_position = gone.drafted_position
 """
-HEADERS = Rows({"invoice_id": "uuid", "line_orders": "bytea", "header": "bytea"})
+HEADERS = Rows({"invoice_id": "uuid", "line_orders": "bytea", "header": "bytea"}, "_headers")
 PLACES = Rows({"order_id": "text", "drafted_position": "int8", "invoice_id": "uuid"})
 LIST = """
 SELECT listed.drafted_position, headers.header
@@ -65,7 +67,7 @@ ORDER BY listed.drafted_position DESC LIMIT %(limit)s
 
 NONE: frozenset[str] = frozenset()
 
-_encode = msgspec.json.Encoder(order="sorted").encode
+_orders = lru_cache(maxsize=1024)(msgspec.json.Encoder(order="sorted").encode)
 _line_orders = msgspec.json.Decoder(frozenset[str]).decode
 
 
@@ -116,22 +118,35 @@ class Listed:
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice of the batch, once, as the batch leaves it."""
-    opened, histories = opened_of(by_invoice(batch))
-    if opened:
-        await _write_opened(connection, table, opened)
-    if histories:
-        await _go_on(connection, table, histories)
+    new, known = parted(by_invoice(batch))
+    if new:
+        await write(connection, table, begin(new))
+    if known:
+        await _go_on(connection, table, known)
 
 
-async def _write_opened(connection: Connection, table: str, opened: Sequence[Opened]) -> None:
-    headers = ((each.id, _encode(each.line_orders), each.stored_summary) for each in opened)
-    await HEADERS.write(connection, f"{table}_headers", headers)
-    places = (
+def begin(histories: Histories) -> Sequence[Block]:
+    """Invoices from their first event on."""
+    opened, others = opened_of(histories)
+    plain = [each for each in opened if not each.later]
+    stored = {each.id: _read(decode(each.stored_summary), each.line_orders) for each in opened if each.later}
+    listed = _folded([*others, *(each.later for each in opened if each.later)], stored)
+    return *_of_opened(plain), *_of_listed(listed)
+
+
+def _of_opened(opened: Sequence[Opened]) -> Sequence[Block]:
+    headers = [(each.id, _orders(each.line_orders), each.stored_summary) for each in opened]
+    places = [
         (order_id, each.summary.drafted_position, each.id)
         for each in opened
         for order_id in each.line_orders | _referred(each)
-    )
-    await PLACES.write(connection, table, places)
+    ]
+    return HEADERS.block(headers), PLACES.block(places)
+
+
+def _of_listed(listed: Sequence[Listed]) -> Sequence[Block]:
+    headers = [(each.summary.id, _orders(each.by_lines), encode(each.summary)) for each in listed]
+    return HEADERS.block(headers), PLACES.block([place for each in listed for place in each.places])
 
 
 def _referred(opened: Opened) -> frozenset[str]:
@@ -141,23 +156,22 @@ def _referred(opened: Opened) -> frozenset[str]:
 
 
 async def _go_on(connection: Connection, table: str, histories: Histories) -> None:
-    """Invoices that began before, and those that do not begin plainly."""
+    """Invoices that began before."""
     stored = await _stored(connection, table, continued(histories))
+    listed = _folded(histories, stored)
+    await connection.execute(REMOVE_HEADERS.format(table=table).encode(), (list(stored),))
+    orders, positions = _columns([place for each in stored.values() for place in each.places])
+    await connection.execute(REMOVE.format(table=table).encode(), (orders, positions))
+    await write(connection, table, _of_listed(listed))
+
+
+def _folded(histories: Histories, stored: Mapping[UUID, Listed]) -> list[Listed]:
     folded = fold(histories, {invoice_id: each.summary for invoice_id, each in stored.items()})
-    listed = [_listed(each, stored) for each in folded]
-    if stored:
-        await connection.execute(REMOVE_HEADERS.format(table=table).encode(), (list(stored),))
-        orders, positions = _columns([place for each in stored.values() for place in each.places])
-        await connection.execute(REMOVE.format(table=table).encode(), (orders, positions))
-    headers = ((each.summary.id, _encode(each.by_lines), encode(each.summary)) for each in listed)
-    await HEADERS.write(connection, f"{table}_headers", headers)
-    await PLACES.write(connection, table, (place for each in listed for place in each.places))
+    return [_listed(each, stored) for each in folded]
 
 
 async def _stored(connection: Connection, table: str, invoice_ids: Sequence[UUID]) -> dict[UUID, Listed]:
     """Invoices as the batches before have left them."""
-    if not invoice_ids:
-        return {}
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(STORED.format(table=table).encode(), (invoice_ids,))
         rows = await cursor.fetchall()
@@ -197,6 +211,7 @@ INVOICES_BY_ORDER = Projection(
     project=project,
     openings=OPENINGS,
     lazy=True,
+    begin=begin,
     views=(
         View(
             name="invoices_by_order",

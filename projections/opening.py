@@ -8,8 +8,7 @@ rows are the same however the log was cut into batches.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -18,33 +17,35 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from domain import invoice
-from store.codec import data_of, is_committed
+from store.codec import DATA, DATA_BYTES, data_of, is_committed
 from store.log import Recorded
 from store.schema import REGISTRY
 
 from .projection import Poison
 
 TODAY = {name: b'{"v":%d,' % entry.version for name, entry in REGISTRY.items()}
-PLAIN = frozenset(("AddressGroupAssigned", "LineAdded", "TaxImported"))
-LINE, TAX = "LineAdded", "TaxImported"
+DRAFTED, ADDRESS, LINE, TAX = "InvoiceDrafted", "AddressGroupAssigned", "LineAdded", "TaxImported"
+PLAIN = {name: TODAY[name] for name in (ADDRESS, LINE, TAX)}
+NEVER = b"no state begins so"
 NOTHING = Decimal(0)
 NO_TEXTS = Raw(b"{}")
+NO_ORDERS: frozenset[str] = frozenset()
 LEAST_FIRST = tuple(status.value for status in invoice.TaxStatus)
 
 # What is read of the stored forms
 
 
-class Named(msgspec.Struct):
+class Named(msgspec.Struct, gc=False):
     kind: str
     id: str
 
 
-class System(msgspec.Struct):
+class System(msgspec.Struct, gc=False):
     system: str
     id: str = ""
 
 
-class Header(msgspec.Struct):
+class Header(msgspec.Struct, gc=False):
     account_id: str
     invoice_date: date
     due_date: date
@@ -58,56 +59,51 @@ class Header(msgspec.Struct):
     labels: dict[str, str] = {}
 
 
-class DraftedData(msgspec.Struct):
+class DraftedData(msgspec.Struct, gc=False):
     unique_identifier: str
     header: Raw
     size: int
     reference_position: int
 
 
-class DraftedMeta(msgspec.Struct):
+class DraftedMeta(msgspec.Struct, gc=False):
     recorded: datetime
 
 
-class Drafted(msgspec.Struct):
+class Drafted(msgspec.Struct, gc=False):
     meta: DraftedMeta
     data: DraftedData
 
 
-class OfOrder(msgspec.Struct):
+class OfOrder(msgspec.Struct, gc=False):
     order_id: str = ""
 
 
-class LineData(msgspec.Struct):
-    number: int
+class LineData(msgspec.Struct, gc=False):
     charge: Decimal
     tax_status: str
     reference: OfOrder | None = None
 
 
-class LineState(msgspec.Struct):
-    data: LineData
-
-
-class TaxedData(msgspec.Struct):
+class TaxedData(msgspec.Struct, gc=False):
     line: int
     rows: Raw
     personal: Raw | UnsetType = UNSET
 
 
-class Amount(msgspec.Struct):
+class Amount(msgspec.Struct, gc=False):
     amount: Decimal
 
 
 # What is put together
 
 
-class Totals(msgspec.Struct):
+class Totals(msgspec.Struct, gc=False):
     charge: Decimal
     tax: Decimal
 
 
-class Summary(msgspec.Struct):
+class Summary(msgspec.Struct, gc=False):
     """As InvoiceSummary is stored."""
 
     id: UUID
@@ -129,7 +125,7 @@ class Summary(msgspec.Struct):
     position: int
 
 
-class Line(msgspec.Struct, omit_defaults=True):
+class Line(msgspec.Struct, omit_defaults=True, gc=False):
     """As invoice.Line is stored."""
 
     added: Raw
@@ -139,23 +135,31 @@ class Line(msgspec.Struct, omit_defaults=True):
     tax: Decimal = NOTHING
 
 
-@dataclass(slots=True)
-class Opened:
-    """An invoice after its first append, as the tables of read models have it."""
+class Taxed(msgspec.Struct, gc=False):
+    """The tax of a line."""
+
+    amount: Decimal
+    rows: Raw
+    texts: Raw | UnsetType
+
+
+class Opened(msgspec.Struct, gc=False):
+    """An invoice after its first append; `later` is what happened to it since."""
 
     id: UUID
-    size: int
     header: Header
     summary: Summary
     stored_summary: bytes
-    addresses: bytes
-    lines: list[Line]
     line_orders: frozenset[str]
+    body: Sequence[Recorded]
+    tax_statuses: Sequence[str]
+    taxed: Mapping[int, Taxed]
+    later: Sequence[Recorded]
 
 
 _drafted = msgspec.json.Decoder(Drafted).decode
 _header = msgspec.json.Decoder(Header).decode
-_line = msgspec.json.Decoder(LineState).decode
+_line = msgspec.json.Decoder(LineData).decode
 _taxed = msgspec.json.Decoder(TaxedData).decode
 _amounts = msgspec.json.Decoder(list[Amount]).decode
 encode = msgspec.json.Encoder().encode
@@ -164,69 +168,79 @@ encode = msgspec.json.Encoder().encode
 def opening(history: Sequence[Recorded]) -> Opened | None:
     """What the first append makes of an invoice; None where it is to be folded event by event."""
     first = history[0]
-    if first.version != 1 or first.name != "InvoiceDrafted" or not first.state.startswith(TODAY[first.name]):
+    if first.version != 1 or first.name != DRAFTED or not first.state.startswith(TODAY[DRAFTED]):
         return None
     try:
         drafted = _drafted(first.state)
-        body = history[1 : drafted.data.size]
-        if len(body) + 1 != drafted.data.size or not all(map(_is_plain, body, range(2, len(body) + 2))):
+        size = drafted.data.size
+        if len(history) < size or history[size - 1].version != size:
             return None
-        return _opened(first, body, drafted)
+        return _opened(first, history[1:size], history[size:], drafted)
     except (msgspec.MsgspecError, LookupError) as error:
         raise Poison(first.position, first.name, f"{type(error).__name__}: {error}") from error
 
 
 def opened_of(histories: Sequence[Sequence[Recorded]]) -> tuple[list[Opened], list[Sequence[Recorded]]]:
-    """The invoices of a batch that begin plainly, and what else there is to be folded, of these as well."""
+    """The invoices that begin plainly, and those that do not: which are to be folded event by event."""
     opened, others = list[Opened](), list[Sequence[Recorded]]()
     for history in histories:
         if (begun := opening(history)) is None:
             others.append(history)
-            continue
-        opened.append(begun)
-        if len(history) > begun.size:
-            others.append(history[begun.size :])
+        else:
+            opened.append(begun)
     return opened, others
 
 
-def _is_plain(event: Recorded, version: int) -> bool:
-    return event.version == version and event.name in PLAIN and event.state.startswith(TODAY[event.name])
+def addresses_of(opened: Opened) -> bytes:
+    """Its address groups, as they are stored."""
+    found = [data_of(each.state, each.personal) for each in opened.body if each.name == ADDRESS]
+    return b"[" + b",".join(found) + b"]"
 
 
-def _opened(first: Recorded, body: Sequence[Recorded], drafted: Drafted) -> Opened | None:
-    header = _header(drafted.data.header)
-    addresses, lines = list[bytes](), list[Line]()
-    orders, statuses = set[str](), set[str]()
+def lines_of(opened: Opened) -> list[Line]:
+    added = [data_of(each.state, each.personal) for each in opened.body if each.name == LINE]
+    lines = [Line(Raw(data), status) for data, status in zip(added, opened.tax_statuses, strict=True)]
+    for number, taxed in opened.taxed.items():
+        line = lines[number - 1]
+        line.rows, line.row_texts, line.tax = taxed.rows, taxed.texts, taxed.amount
+    return lines
+
+
+def _opened(
+    first: Recorded, body: Sequence[Recorded], later: Sequence[Recorded], drafted: Drafted
+) -> Opened | None:
+    statuses, orders, taxed = list[str](), set[str](), dict[int, Taxed]()
     charge = tax = NOTHING
     for event in body:
-        if event.name == LINE:
-            data = _line(event.state).data
-            charge += data.charge
-            statuses.add(data.tax_status)
-            if data.reference is not None and data.reference.order_id:
-                orders.add(data.reference.order_id)
-            lines.append(Line(Raw(data_of(event.state, event.personal)), data.tax_status))
-        elif event.name == TAX:
-            tax += _tax(event, lines)
-        else:
-            addresses.append(data_of(event.state, event.personal))
-    if not lines or not (charge + tax).is_finite():
+        name, state = event.name, event.state
+        if not state.startswith(PLAIN.get(name, NEVER)):
+            return None
+        if name == LINE:
+            line = _line(state[state.index(DATA) + DATA_BYTES : -1])
+            charge += line.charge
+            statuses.append(line.tax_status)
+            if line.reference is not None and line.reference.order_id:
+                orders.add(line.reference.order_id)
+        elif name == TAX:
+            tax += _tax(event, len(statuses), taxed)
+    if not statuses or not (charge + tax).is_finite():
         return None
     status = next(each for each in LEAST_FIRST if each in statuses)
-    summary = _summary(first, body[-1], drafted, header, Totals(charge, tax), status, len(lines))
-    stored = encode(summary)
-    grouped = b"[" + b",".join(addresses) + b"]"
-    return Opened(first.stream, len(body) + 1, header, summary, stored, grouped, lines, frozenset(orders))
+    header = _header(drafted.data.header)
+    summary = _summary(first, body[-1], drafted, header, Totals(charge, tax), status, len(statuses))
+    stored, by_lines = encode(summary), frozenset(orders) if orders else NO_ORDERS
+    return Opened(first.stream, header, summary, stored, by_lines, body, statuses, taxed, later)
 
 
-def _tax(event: Recorded, lines: Sequence[Line]) -> Decimal:
-    """The tax of a line, which takes the place of what it had."""
+def _tax(event: Recorded, lines: int, taxed: dict[int, Taxed]) -> Decimal:
+    """By how much the tax of a line changes: it takes the place of what it had."""
     data = _taxed(data_of(event.state, event.personal))
-    line = lines[data.line - 1]
-    tax = sum((each.amount for each in _amounts(data.rows)), NOTHING)
-    more, line.tax = tax - line.tax, tax
-    line.rows, line.row_texts = data.rows, data.personal
-    return more
+    if not 1 <= data.line <= lines:
+        raise LookupError(f"there is no line {data.line}")
+    amount = sum((each.amount for each in _amounts(data.rows)), NOTHING)
+    before = taxed.get(data.line)
+    taxed[data.line] = Taxed(amount, data.rows, data.personal)
+    return amount - before.amount if before else amount
 
 
 def _summary(

@@ -12,9 +12,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from store.log import Recorded, Unavailable
 
+from . import binary
+
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
 Project: TypeAlias = Callable[[Connection, str, Sequence[Recorded]], Awaitable[None]]
+Begin: TypeAlias = "Callable[[Sequence[Sequence[Recorded]]], Sequence[Block]]"
 Size: TypeAlias = Callable[[Recorded], int]
 
 SCHEMA = "projections"
@@ -42,7 +45,8 @@ class Projection:
     names of the events that it is made of. `openings` are those of them that open an append of several
     events, and how to learn how many: `project` is never given a part of an append. A `lazy` one is given
     events that are decoded only when they are asked for more than their place, and must itself refuse what is
-    newer than the program.
+    newer than the program. `begin`, where there is one, makes rows of whole histories without a connection:
+    much of a log is then worked through while the database reads and writes.
 
     So that it can be rebuilt: rows of a stream follow from the events of that stream alone, and each table
     has a primary key. `project` looks nothing up of a stream whose first event is in the batch.
@@ -56,6 +60,7 @@ class Projection:
     project: Project
     openings: Mapping[str, Size] = field(default_factory=dict)
     lazy: bool = False
+    begin: Begin | None = None
     views: Sequence[View] = ()
 
     @property
@@ -115,13 +120,40 @@ def surfacing(but: type[psycopg.Error] | None = None) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Columns of a table with their types, so that many rows are written in one go."""
+    """Columns of a table with their types, so that many rows are written in one go.
+
+    `ending` is what the table's name has after that of the first table.
+    """
 
     columns: Mapping[str, str]
+    ending: str = ""
+    _encode: Sequence[binary.Encode] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_encode", binary.encoders(self.columns.values()))
+
+    def block(self, rows: Iterable[Sequence[object]]) -> Block:
+        return Block(self, binary.rows(self._encode, rows))
 
     async def write(self, connection: Connection, table: str, rows: Iterable[Sequence[object]]) -> None:
-        sql = f"COPY {table} ({', '.join(self.columns)}) FROM STDIN (FORMAT BINARY)"
+        await write(connection, table, [self.block(rows)])
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of one table, as a COPY takes them."""
+
+    rows: Rows
+    body: bytes
+
+
+async def write(connection: Connection, table: str, blocks: Iterable[Block]) -> None:
+    """Write what is in the blocks, of each table in one COPY."""
+    bodies: dict[int, tuple[Rows, list[bytes]]] = {}
+    for block in blocks:
+        if block.body:
+            bodies.setdefault(id(block.rows), (block.rows, []))[1].append(block.body)
+    for rows, those in bodies.values():
+        sql = f"COPY {table}{rows.ending} ({', '.join(rows.columns)}) FROM STDIN (FORMAT BINARY)"
         async with connection.cursor() as cursor, cursor.copy(sql.encode()) as copy:
-            copy.set_types(list(self.columns.values()))
-            for row in rows:
-                await copy.write_row(row)
+            await copy.write(b"".join((binary.SIGNATURE, *those, binary.TRAILER)))

@@ -74,7 +74,7 @@ ROWS = Rows(
         "tax": "numeric",
     }
 )
-STATES = Rows({"invoice_id": "uuid", "state": "bytea"})
+STATES = Rows({"invoice_id": "uuid", "state": "bytea"}, "_invoices")
 STORED = "SELECT invoice_id, state FROM {table}_invoices WHERE invoice_id = ANY(%s)"
 REMOVE = (
     "DELETE FROM {table} WHERE invoice_id = ANY(%s)",
@@ -138,7 +138,7 @@ async def project(connection: Connection, table: str, batch: Sequence[Recorded])
             await connection.execute(remove.format(table=table).encode(), (list(stored),))
     await ROWS.write(connection, table, (row for key, each in taxed.items() for row in _rows(key, each)))
     states = ((key, _encode(each)) for key, each in taxed.items())
-    await STATES.write(connection, f"{table}_invoices", states)
+    await STATES.write(connection, table, states)
 
 
 async def _stored(connection: Connection, table: str, ids: Sequence[UUID]) -> Mapping[UUID, Taxed]:

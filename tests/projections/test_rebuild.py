@@ -58,6 +58,19 @@ async def test_a_rebuild_is_the_live_generation_row_for_row(book: Book, projecti
     assert await live(book, projection) == 2
 
 
+@pytest.mark.parametrize("projection", ALL, ids=lambda each: each.name)
+async def test_histories_that_come_in_pieces_are_rebuilt_alike(
+    book: Book, projection: Projection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await some_history(book, count=30)
+    await book.caught_up()
+    monkeypatch.setattr("projections.bulk.CHUNK_ROWS", 3)
+    monkeypatch.setattr("projections.bulk.BATCH_EVENTS", 7)
+    monkeypatch.setattr("projections.bulk.SLICE_EVENTS", 40)
+    done = await rebuilt(book, projection)
+    assert (done.state, done.found["differing_rows"]) == ("DONE", 0), done
+
+
 async def test_a_row_that_was_changed_by_hand_is_shown_and_put_right(book: Book) -> None:
     await some_history(book)
     await book.caught_up()
