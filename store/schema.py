@@ -88,7 +88,7 @@ REFERENCE_TOPICS = (
 
 @cache
 def codec() -> Codec:
-    """The codec of this registry; it takes a while to make, keeps nothing, and serves all of a process."""
+    """The codec of this registry; it takes a while to make, and serves all of a process."""
     return Codec(REGISTRY, UPCASTS)
 
 

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from statistics import median
@@ -70,23 +70,27 @@ class Module:
     text: str
     tree: ast.Module
 
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
     @property
     def room(self) -> str:
         return next((name for name, room in ROOMS.items() if self.path.startswith(room.folder + "/")), "")
 
     def imports(self) -> Iterator[str]:
         """Absolute names of the modules imported, each as long as it is written."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
     def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-        yield from (n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+        yield from (n for n in self.nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
 
     def classes(self) -> Iterator[ast.ClassDef]:
-        yield from (node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef))
+        yield from (node for node in self.nodes if isinstance(node, ast.ClassDef))
 
 
 def parsed(path: str, text: str) -> Module:
@@ -126,7 +130,7 @@ def the_domain_knows_no_world(module: Module) -> Iterator[str]:
     for name in module.imports():
         if name.partition(".")[0] in WORLD:
             yield f"the domain must not reach for {name}"
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.AsyncFunctionDef | ast.Await):
             yield "the domain does not wait"
         if isinstance(node, ast.Call) and CHANCE.search(called := ast.unparse(node.func)):
@@ -136,7 +140,7 @@ def the_domain_knows_no_world(module: Module) -> Iterator[str]:
 def money_never_meets_a_float(module: Module) -> Iterator[str]:
     if module.room != "domain":
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Name) and node.id == "float":
             yield f"float in line {node.lineno}"
         if isinstance(node, ast.Constant) and isinstance(node.value, float):
@@ -160,7 +164,7 @@ def messages_stay_at_the_wire(module: Module) -> Iterator[str]:
 def sql_stays_with_the_data(module: Module) -> Iterator[str]:
     if module.room in ("store", "projections") or module.path in CALLERS_OWN_DATA:
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value):
             yield f"SQL in line {node.lineno}"
 
@@ -168,7 +172,7 @@ def sql_stays_with_the_data(module: Module) -> Iterator[str]:
 def one_module_reads_the_environment(module: Module) -> Iterator[str]:
     if module.path == "service/config.py":
         return
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Attribute) and ast.unparse(node) in READS_ENVIRONMENT:
             yield "only service/config.py reads the environment"
     if {"os.environ", "os.getenv"} & set(module.imports()):
