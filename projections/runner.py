@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from store.log import Log, Unavailable
+from store.log import Log, Recorded, Unavailable
 
 from .checkpoint import Mark, Stale, mark, move, stand_still
 from .feed import BATCH_EVENTS, Decode, Feed, Whole, whole
@@ -20,6 +20,8 @@ from .projection import LOST, NotReady, Poison, Pool, Projection
 
 NOT_READY_SECONDS = 0.2  # between looks whether a generation is there by now
 POLL_SECONDS = 1.0  # looks at the log even when nobody calls
+PACE_SECONDS = 0.02  # from one read of a growing log to the next: half of what a reader may have to wait
+IDLE_SECONDS = 0.1  # from one move of a checkpoint to the next where nothing is to be projected
 BATCH_SECONDS_MAX = 60.0  # one batch, with its commit
 PAUSE_SECONDS_MIN = 0.01  # after a lost connection, doubled each time: the pool may hold several
 PAUSE_SECONDS_MAX = 5.0
@@ -61,7 +63,7 @@ class Runner:
         batch: int = BATCH_EVENTS,
         leases: Leases | None = None,
     ) -> None:
-        feed = Feed(log, decode, batch)
+        feed = Feed(log, decode, batch, PACE_SECONDS)
         self._stopping = asyncio.Event()
         self._leases = leases
         self._followers = [_Follower(each, feed, pool, known, self._stopping, leases) for each in projections]
@@ -104,6 +106,8 @@ class _Follower:
         self._leases = leases
         self._mark: Mark | None = None
         self._last = Mark(0, 0)
+        self._moved = 0.0  # when the checkpoint did last, by the loop's clock
+        self._ahead = 0  # up to here nothing is to be projected, which the checkpoint does not say yet
         self._appends = APPENDS_MAX
         self._attempts = 0
         self._error = ""
@@ -136,24 +140,43 @@ class _Follower:
     async def _step(self) -> None:
         """Project what there is to project, or wait until there is something."""
         since = self._mark = self._mark or await self._read_mark()
+        position = max(since.position, self._ahead)
         try:
-            batch = await whole(self._feed, since.position, self.projection, self._known)
+            batch = await whole(self._feed, position, self.projection, self._known)
         except Poison as poison:
             await self._fail(since, poison)
             return
-        if batch:
+        idle = self._moved + IDLE_SECONDS - asyncio.get_running_loop().time()
+        if batch and idle > 0 and (passed := batch.passed_over()) is not None:
+            self._ahead = passed
+        elif batch:
             await self._take(since, batch)
+        elif position > since.position:
+            await self._rest(self._feed.wait(position, max(0.0, idle)))
+            await self._pass_over(since, position)
         else:
             await self._rest(self._feed.wait(since.position, POLL_SECONDS))
             self._mark = None  # another generation may be the live one by now
 
+    async def _pass_over(self, since: Mark, upto: int) -> None:
+        """Tell how far nothing was to be projected, once that is due."""
+        if asyncio.get_running_loop().time() < self._moved + IDLE_SECONDS:
+            return
+        try:
+            self._mark = await self._advance(since, (), upto)
+        except Stale as stale:
+            self._overtaken(stale)
+
+    def _overtaken(self, stale: Stale) -> None:
+        self._mark = None
+        self._logger.info("another runner was faster", because=str(stale))
+
     async def _take(self, since: Mark, batch: Whole) -> None:
         appends = min(self._appends, len(batch.ends))
         try:
-            self._mark = await self._advance(since, batch, appends)
+            self._mark = await self._advance(since, *batch.upto(appends))
         except Stale as stale:
-            self._mark = None
-            self._logger.info("another runner was faster", because=str(stale))
+            self._overtaken(stale)
         except (*LOST, Unavailable, TimeoutError):
             raise
         except Exception as error:
@@ -164,9 +187,8 @@ class _Follower:
         else:
             self._appends, self._attempts, self._error = APPENDS_MAX, 0, ""
 
-    async def _advance(self, since: Mark, batch: Whole, appends: int) -> Mark | None:
+    async def _advance(self, since: Mark, recorded: Sequence[Recorded], upto: int) -> Mark | None:
         """Rows and checkpoint in one transaction; None where another generation has become the live one."""
-        recorded, upto = batch.upto(appends)
         async with (
             asyncio.timeout(BATCH_SECONDS_MAX),
             self._pool.connection() as connection,
@@ -175,10 +197,11 @@ class _Follower:
             live = await move(connection, self.projection, since, upto)
             if recorded:
                 await self.projection.project(connection, self.projection.table(since.generation), recorded)
-        self._last = Mark(since.generation, upto)
+        self._last, self._moved = Mark(since.generation, upto), asyncio.get_running_loop().time()
         return self._last if live in (None, since.generation) else None
 
     async def _read_mark(self) -> Mark:
+        self._ahead = 0  # it was of the mark before
         async with asyncio.timeout(BATCH_SECONDS_MAX), self._pool.connection() as connection:
             return await mark(connection, self.projection)
 

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import psycopg
 import structlog
@@ -63,20 +64,22 @@ async def keep_views(pool: Pool, projections: Sequence[Projection]) -> None:
 
 async def show(pool: Pool, projections: Sequence[Projection]) -> None:
     """Replace the views that do not show what is live; raises LockNotAvailable where somebody reads on."""
-    for projection in projections:
-        if projection.views:
-            async with pool.connection() as connection, connection.transaction():
-                await connection.execute(f"SET LOCAL lock_timeout = '{LOCK}'".encode())
-                await connection.execute("SET LOCAL client_min_messages = warning")
-                await _show(connection, projection)
+    async with pool.connection() as connection:
+        for projection in projections:
+            if projection.views and await _out_of_date(connection, projection):
+                async with connection.transaction():
+                    await connection.execute(f"SET LOCAL lock_timeout = '{LOCK}'".encode())
+                    await connection.execute("SET LOCAL client_min_messages = warning")
+                    await _show(connection, projection)
+
+
+async def _out_of_date(connection: Connection, projection: Projection) -> bool:
+    cursor = await connection.execute(OUT_OF_DATE, _told(projection))
+    return await cursor.fetchone() is not None
 
 
 async def _show(connection: Connection, projection: Projection) -> None:
-    told: dict[str, object] = {
-        "projection": projection.name,
-        "code": projection.code,
-        "definition": _digest(projection),
-    }
+    told = _told(projection)
     cursor = await connection.execute(OUT_OF_DATE, told)
     if (row := await cursor.fetchone()) is None:
         return
@@ -102,6 +105,11 @@ def statements(view: View, table: str) -> Iterator[sql.Composed]:
         yield sql.SQL("COMMENT ON COLUMN {} IS {}").format(place, sql.Literal(about))
 
 
+def _told(projection: Projection) -> dict[str, object]:
+    return {"projection": projection.name, "code": projection.code, "definition": _digest(projection)}
+
+
+@lru_cache
 def _digest(projection: Projection) -> str:
     said = [each.as_string() for view in projection.views for each in statements(view, "{table}")]
     return hashlib.sha256("\n".join(said).encode()).hexdigest()

@@ -30,6 +30,8 @@ ROLES: dict[str, Role] = {
     REBUILDER: bootstrap.rebuilding,
 }
 
+NICE = {"follower": 5}  # callers wait for the workers; what follows takes more at once when it comes later
+
 
 async def run(role: Role, config: Config) -> None:
     """Until SIGTERM, until the supervisor is gone, or until what is to be done is done."""
@@ -67,6 +69,7 @@ def calm_collection() -> None:
 def main() -> None:
     config = Config(**json.loads(_line(sys.stdin.fileno())))
     set_up(config.log_level)
+    os.nice(NICE.get(sys.argv[1], 0))
     try:
         uvloop.run(run(ROLES[sys.argv[1]], config))
     except bootstrap.CANNOT_START as error:
