@@ -14,6 +14,7 @@ from store.log import DeadlineExceeded, Unavailable
 
 from .caught_up import Tidings
 from .editions import ASKED, Edition, NoSuchEdition
+from .gathered import Gathered, plain
 from .projection import LOST, Connection, NotCaughtUp, NotReady, Pool, Projection, surfacing
 
 QUERY_SECONDS_MAX = 10.0  # when the caller sets no deadline of its own
@@ -54,8 +55,9 @@ class Page(Generic[T]):
 class Reader:
     """Asks the live generations. Deadlines are instants of the running loop's clock."""
 
-    def __init__(self, pool: Pool, tidings: Tidings) -> None:
+    def __init__(self, pool: Pool, tidings: Tidings, gathered: Gathered | None = None) -> None:
         self._pool = pool
+        self._gathered = gathered  # asks what is prepared; without, everything is asked by itself
         self._tidings = tidings
         self._generations: dict[Projection, int] = {}
 
@@ -154,6 +156,8 @@ class Reader:
     async def _rows(self, sql: str, parameters: Parameters, prepare: bool) -> Rows:
         """A question whose connection was lost, while it was idle perhaps, is asked again on another."""
         with surfacing(but=psycopg.errors.UndefinedTable):
+            if prepare and self._gathered is not None and plain(parameters):
+                return await self._gathered.ask(sql, parameters)
             for _ in range(self._pool.max_size):
                 connection: Connection | None = None
                 try:

@@ -33,6 +33,7 @@ from projections.checkpoint import prepare, ready
 from projections.credit_memos import CREDIT_MEMOS
 from projections.debit_memos import DEBIT_MEMOS
 from projections.editions import Edition
+from projections.gathered import Gathered
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
 from projections.leases import Leases
@@ -162,8 +163,9 @@ async def working(config: Config) -> AsyncIterator[Server]:
             estimating(book) as estimator,
             posting(estimator) as poster,
             proving(config) as prover,
+            Gathered(dsn) as gathered,
         ):
-            reader = Reader(connections, tidings)
+            reader = Reader(connections, tidings, gathered)
             server = assemble(config, estimator, poster, reader, connections, prover)
             async with doing(snapshot.follow()), serving(server), doing(watch(log, server, connections)):
                 yield server

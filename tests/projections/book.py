@@ -17,6 +17,7 @@ import psycopg
 from domain import identity, invoice
 from projections.caught_up import Tidings
 from projections.checkpoint import prepare, standings
+from projections.gathered import Gathered
 from projections.invoices import INVOICES
 from projections.invoices_by_order import INVOICES_BY_ORDER
 from projections.leases import Leases
@@ -118,10 +119,10 @@ async def execute(dsn: str, sql: str, *parameters: object) -> list[tuple[Any, ..
 @asynccontextmanager
 async def open_book(database: Database) -> AsyncIterator[Book]:
     dsn = database.app_dsn
-    async with pool(dsn) as connections, Tidings(dsn) as tidings:
+    async with pool(dsn) as connections, Tidings(dsn) as tidings, Gathered(dsn) as gathered:
         await prepare(connections, ALL)
         async with await open_log(dsn, CODEC) as log:
-            yield Book(database, log, connections, Reader(connections, tidings))
+            yield Book(database, log, connections, Reader(connections, tidings, gathered))
 
 
 # Invoices

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from projections import invoices
 from projections.caught_up import LOOK_SECONDS, Tidings
+from projections.gathered import Gathered
 from projections.invoices import INVOICES
 from projections.pool import pool
 from projections.projection import Faulty, NotCaughtUp, NotReady
@@ -115,12 +117,36 @@ async def test_a_question_follows_the_live_generation(book: Book) -> None:
     assert (answer.found, answer.position) == (None, position)
 
 
+async def test_what_many_ask_at_once_is_answered_to_each(book: Book) -> None:
+    async with Gathered(book.database.app_dsn) as gathered:
+        asked = [gathered.ask("SELECT %(n)s + %(n)s, %(text)s", {"n": n, "text": str(n)}) for n in range(300)]
+        assert await asyncio.gather(*asked) == [[(2 * n, str(n))] for n in range(300)]
+
+
+async def test_a_question_that_cannot_be_answered_costs_those_that_are_asked_with_it_nothing(
+    book: Book,
+) -> None:
+    async with Gathered(book.database.app_dsn) as gathered:
+        questions = ["SELECT 1", "SELECT 2 FROM nowhere", "SELECT 3", "SELECT 1 / 0", "SELECT 5"]
+        for _ in range(2):
+            answers = await asyncio.gather(
+                *(gathered.ask(each, {}) for each in questions), return_exceptions=True
+            )
+            assert [answers[0], answers[2], answers[4]] == [[(1,)], [(3,)], [(5,)]]
+            assert isinstance(answers[1], psycopg.errors.UndefinedTable)
+            assert isinstance(answers[3], psycopg.errors.DivisionByZero)
+
+
 async def test_an_idle_connection_that_was_lost_is_not_noticed(book: Book) -> None:
     await invoices.list_(book.reader)
     cut = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()"""
     await execute(book.database.admin_dsn, cut)
     assert (await invoices.list_(book.reader)).found.items == ()
+    one = uuid4()
+    assert (await invoices.find(book.reader, one)).found is None
+    await execute(book.database.admin_dsn, cut)
+    assert (await invoices.find(book.reader, one)).found is None
 
 
 async def test_a_database_without_read_models_is_not_ready(database: Database) -> None:
