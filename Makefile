@@ -59,13 +59,17 @@ $(VENV)/.installed: pyproject.toml protos/pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ./protos -e '.[dev]'
 	@touch $@
 
+$(VENV)/.drawing: $(VENV)/.installed
+	@$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e '.[bench]'
+	@touch $@
+
 $(TOOLS)/.installed: protos/tools.txt
 	@test -n "$(PYTHON)" || { echo "daybook needs Python 3.11 or newer on the path" >&2; exit 1; }
 	@$(TOOLS)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(TOOLS)
 	@$(TOOLS)/bin/python -m pip install -q --only-binary :all: -r protos/tools.txt
 	@touch $@
 
-bench: install ## the service beside its ceiling and its peers, into benchmarks/README.md: a quarter of an hour
+bench: install $(VENV)/.drawing ## the service beside its ceiling and its peers, into benchmarks/README.md: a quarter of an hour
 	@$(BIN)/python -m benchmarks --keep $(ARGS)
 
 bench-short: install ## the same within three minutes, printed only

@@ -3,71 +3,85 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
-from . import invoice, report
+from . import goals, large, posting, report, soak, space
+from .folder import temporary
+from .goals import Goal
 from .load import TO_INSTALL, generator
-from .postgres import embedded, insert_p50
+from .plans import FULL, SHORT
+from .plot import draw_goals
+from .postgres import Postgres, embedded, insert_p50
 from .rounds import Plan, Results, measured, require_whole
-from .sides import ALONE, CRUD, ECHO, PAUSED, SERVICE, STOCK, up
+from .shapes import PACED
+from .sides import LARGE, SERVICE, Side, up
 
-SHORT = Plan(
-    rounds=3,
-    seconds=2.0,
-    contests=[
-        *((side, callers) for callers in (1, 64, 256) for side in (ECHO, PAUSED, SERVICE)),
-        *((side, 64) for side in (STOCK, CRUD, ALONE)),
-    ],
-)
-FULL = Plan(
-    rounds=5,
-    seconds=5.0,
-    contests=[
-        *((side, callers) for callers in (1, 16, 64, 256) for side in (ECHO, PAUSED, SERVICE)),
-        *((side, callers) for callers in (1, 64) for side in (STOCK, CRUD, ALONE)),
-    ],
-)
+# Benchmarks of their own, whose rows belong to the same table.
+JOINED: Sequence[Callable[..., list[Goal]]] = ()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="three rounds, two seconds a side")
-    parser.add_argument("--keep", action="store_true", help="put the results into benchmarks/README.md")
+    parser.add_argument("--short", action="store_true", help="three rounds, less than a second a side")
+    parser.add_argument(
+        "--keep", action="store_true", help="put the results into benchmarks/README.md, and draw"
+    )
+    parser.add_argument("--invoices", type=int, help="that the large book holds which is asked")
+    parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help="under load in the end")
     said = parser.parse_args()
+    plan = SHORT if said.short else FULL
+    if said.invoices:
+        plan = replace(plan, books={**plan.books, LARGE: said.invoices})
     if generator() != "h2load":
         print(TO_INSTALL, file=sys.stderr)
-    text = run(SHORT if said.short else FULL)
+        plan = replace(plan, contests=[each for each in plan.contests if each.how != PACED])
+    rows, text = run(plan, said.soak)
     print(text)
     if said.keep:
         report.keep(text)
+        draw_goals(rows, report.SVG)
 
 
-def run(plan: Plan) -> str:
-    frame = invoice.frame(invoice.request())
-    with _folder() as folder, embedded(folder / "data") as postgres, up(postgres, folder, frame) as sides:
-        rounds = measured(
-            plan, sides, frame, lambda: insert_p50(postgres, "service", "insert", plan.seconds), postgres
-        )
-        results = Results()
-        for number, results in enumerate(rounds, 1):  # noqa: B007
-            print(f"round {number} of {plan.rounds}", file=sys.stderr)
-        return report.report(results, plan, postgres.version(), require_whole(sides.values()))
+def run(plan: Plan, soak_minutes: float = 0.0) -> tuple[list[Goal], str]:
+    wanted = {each.side for each in plan.contests}
+    with (
+        temporary() as folder,
+        embedded(folder / "data") as postgres,
+        up(postgres, folder, wanted, plan.books) as sides,
+    ):
+        _say("all sides are up")
+        results = _rounds(plan, sides, postgres)
+        whole = require_whole(sides.values())
+        server = sides[SERVICE].server
+        rows = [*goals.goals(results), *large.measured(server, plan.rounds)]
+        _say("large invoices")
+        rows += posting.measured(server.target, plan.rounds, plan.posted)
+        _say("posting")
+        for joined in JOINED:
+            rows += joined(postgres, folder, short=plan is SHORT)
+        if soak_minutes:
+            rows += soak.goals(soak.soaked(server, soak_minutes), soak_minutes)
+        more = [*goals.also(results), *space.measured(postgres, "large", plan.books[LARGE])]
+        return rows, report.report(results, plan, postgres.version(), whole, rows, more)
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """Where even an unprivileged PostgreSQL can reach, by a path short enough for its sockets."""
-    folder = Path(tempfile.mkdtemp(prefix="daybook-bench-"))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
+def _rounds(plan: Plan, sides: Mapping[str, Side], postgres: Postgres) -> Results:
+    results = Results()
+    insert = partial(insert_p50, postgres, "service", "insert", plan.seconds)
+    for number, results in enumerate(measured(plan, sides, insert, postgres), 1):  # noqa: B007
+        _say(f"round {number} of {plan.rounds}")
+    return results
+
+
+BEGAN = time.monotonic()
+
+
+def _say(what: str) -> None:
+    print(f"{time.monotonic() - BEGAN:5.0f} s  {what}", file=sys.stderr)
 
 
 if __name__ == "__main__":

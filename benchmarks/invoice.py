@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from uuid import uuid4
 
 import grpc
+from google.protobuf.message import Message
 from google.type.date_pb2 import Date
 from google.type.decimal_pb2 import Decimal
 
@@ -15,12 +18,14 @@ from daybook.v1 import reference_data_service_pb2_grpc as reference_grpc
 
 LINES = 5
 EVENTS = LINES + 3  # the header, an address group, the lines, the taxes of one line
+ORDER = "801Hs00001kZbQxIAK"
 METHOD = "/daybook.v1.InvoiceService/IngestInvoice"
 TERM, ENTITY, TREATMENT, PERIOD = "net-30", "de-01", "standard", "2026-11"
+RATED = "rated"  # as the standard treatment, but that an engine can work out its tax
 NOVEMBER, LAST = Date(year=2026, month=11, day=1), Date(year=2026, month=11, day=30)
 
 
-def request(lines: int = LINES) -> service_pb.IngestInvoiceRequest:
+def request(lines: int = LINES, treatment: str = TREATMENT) -> service_pb.IngestInvoiceRequest:
     """Without a key of its own, so that every call is a new invoice."""
     content = pb.InvoiceContent(
         tax_status=pb.TAX_STATUS_ESTIMATED,
@@ -32,7 +37,7 @@ def request(lines: int = LINES) -> service_pb.IngestInvoiceRequest:
         payment_term_id=TERM,
         currency_code="EUR",
         description="Subscriptions and services of November 2026, as agreed in the framework contract",
-        reference=pb.Reference(kind=pb.REFERENCE_KIND_ORDER, id="801Hs00001kZbQxIAK"),
+        reference=pb.Reference(kind=pb.REFERENCE_KIND_ORDER, id=ORDER),
         source=pb.Source(system="storefront", id="b7c1f0de-55f7-4a39-a9b5-58b2c3c1d0aa"),
         purchase_order_number="PO-2026-118842",
         labels={"region": "emea", "channel": "direct"},
@@ -41,15 +46,34 @@ def request(lines: int = LINES) -> service_pb.IngestInvoiceRequest:
         address_groups=[_ADDRESS],
         billing_address="hq",
         shipping_address="hq",
-        lines=[_line(number) for number in range(1, lines + 1)],
+        lines=[_line(number, treatment) for number in range(1, lines + 1)],
     )
-    content.lines[0].taxes.append(_TAX)
+    if content.lines:
+        content.lines[0].taxes.append(_TAX)
     return service_pb.IngestInvoiceRequest(invoice=content, correlation_id="billing-run-2026-11")
 
 
-def frame(message: service_pb.IngestInvoiceRequest) -> bytes:
+def as_large_as(size: int) -> service_pb.IngestInvoiceRequest:
+    """A message of this size, for who only echoes it."""
+    message = request(0 + (size > request().ByteSize()) * LINES)
+    message.reason = "x" * max(0, size - message.ByteSize())
+    return message
+
+
+def streamed(count: int) -> Iterator[service_pb.StreamIngestInvoicesRequest]:
+    """Invoices for a stream, each under a key of its own."""
+    message = service_pb.StreamIngestInvoicesRequest(request=request())
+    for _ in range(count):
+        message.request.invoice.unique_identifier = str(uuid4())
+        yield message
+
+
+def framed(message: Message) -> bytes:
     """The message as gRPC puts it on the wire: uncompressed, after its length."""
-    body = message.SerializeToString()
+    return frame(message.SerializeToString())
+
+
+def frame(body: bytes) -> bytes:
     return struct.pack(">BI", 0, len(body)) + body
 
 
@@ -72,7 +96,7 @@ _TAX = pb.TaxRow(
 )
 
 
-def _line(number: int) -> pb.LineContent:
+def _line(number: int, treatment: str) -> pb.LineContent:
     return pb.LineContent(
         name=f"Machine monitoring, plant {number}",
         start_date=NOVEMBER,
@@ -80,7 +104,7 @@ def _line(number: int) -> pb.LineContent:
         quantity=Decimal(value="2.5"),
         unit_price=Decimal(value="100.00"),
         charge_amount=Decimal(value="250.00"),
-        tax_treatment_id=TREATMENT,
+        tax_treatment_id=treatment,
         accounting_period_id=PERIOD,
         product_id=f"01tHs00000aBcD{number}IAK",
         product_name="Machine monitoring, professional edition",
@@ -109,7 +133,25 @@ REFERENCE_DATA = reference_pb.ReferenceData(
             id=PERIOD, legal_entity_id=ENTITY, name="November 2026", start_date=NOVEMBER, end_date=LAST
         )
     ],
-    tax_treatments=[reference_pb.TaxTreatment(id=TREATMENT, name="Standard rate", taxable=True)],
+    tax_engines=[
+        reference_pb.TaxEngine(id="rates", name="Rates", type=reference_pb.TAX_ENGINE_TYPE_RATE_TABLE)
+    ],
+    tax_treatments=[
+        reference_pb.TaxTreatment(id=TREATMENT, name="Standard rate", taxable=True),
+        reference_pb.TaxTreatment(
+            id=RATED, name="Standard rate, by table", taxable=True, tax_code="DE-S", engine_id="rates"
+        ),
+    ],
+    tax_rates=[
+        reference_pb.TaxRate(
+            id="de-19", name="VAT 19 %", tax_code="DE-S", country="DE", percentage=Decimal(value="19")
+        )
+    ],
+    sequence_policies=[
+        reference_pb.SequencePolicy(
+            id="invoices", name="Invoices", legal_entity_id=ENTITY, pattern="NW-{SequenceValue}"
+        )
+    ],
     settings=reference_pb.Settings(
         default_payment_term_id=TERM, default_legal_entity_id=ENTITY, default_tax_treatment_id=TREATMENT
     ),

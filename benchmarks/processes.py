@@ -15,7 +15,7 @@ from pathlib import Path
 
 import grpc
 
-READY_SECONDS_MAX = 60.0
+READY_SECONDS_MAX = 180.0
 STOP_SECONDS_MAX = 30.0
 HOUSE = Path(__file__).parents[1]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -38,8 +38,11 @@ class Server:
 
     def part(self, name: str) -> int:
         """The process among its children that was started under this name."""
-        [found] = [pid for pid in _children().get(self.pid, ()) if name in _command(pid)]
+        [found] = self.parts(name)
         return found
+
+    def parts(self, name: str) -> list[int]:
+        return [pid for pid in _children().get(self.pid, ()) if name in _command(pid)]
 
 
 @contextmanager
@@ -111,6 +114,19 @@ def cpu_seconds(pid: int) -> float:
         seconds += _own_seconds(each)
         waiting += children.get(each, ())
     return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a process holds."""
+
+    megabytes: float
+    files: int
+
+
+def size_of(pid: int) -> Size:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return Size(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, len(list(Path(f"/proc/{pid}/fd").iterdir())))
 
 
 def _own_seconds(pid: int) -> float:

@@ -7,19 +7,42 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+from typing import NamedTuple
 
 from .load import Load, load
 from .postgres import Postgres
 from .processes import cpu_seconds, machine_seconds
-from .sides import Side
+from .shapes import (
+    ECHO_GET,
+    ECHO_LIST,
+    GET,
+    LIST,
+    ONE,
+    READS,
+    STREAM,
+    WRITES,
+    Shape,
+    echo,
+    echo_stream,
+)
+from .sides import ECHO, Side
 from .visible import Watch
 
-CALLS_LEAST = 100
+ECHO_OF = {ECHO_GET: GET, ECHO_LIST: LIST}
 WARM_UP_PER_CALLER = 3
+SUSTAINED = 0.7  # of the rate that callers reach who do not pause, where that is less than the pace wished
 
 
 class WrongCount(Exception):
     """What is in the database is not what was acknowledged."""
+
+
+class Contest(NamedTuple):
+    """A side, so many callers, and what each of their calls is."""
+
+    side: str
+    callers: int
+    how: str = ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,70 +51,98 @@ class Plan:
 
     rounds: int
     seconds: float
-    contests: Sequence[tuple[str, int]]  # side and callers
+    contests: Sequence[Contest]
+    books: Mapping[str, int]  # sides that are only asked, and how many invoices each holds
+    posted: int  # a round
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One side in one round. CPU seconds are per call, until the read models have caught up."""
+    """One side in one round. CPU and bytes are per invoice, until the read models have caught up."""
 
     load: Load
-    server_cpu: float
+    server_cpu: float  # seconds
     postgres_cpu: float
+    wal: float  # bytes
     behind: Sequence[float] = ()  # seconds from acknowledgement to read model, as often as it was asked
+    pace: float = 0.0  # calls a second that were allowed; none where it is none
 
 
 @dataclass(slots=True)
 class Results:
-    """All slices, by side and callers, round by round."""
+    """All slices, round by round."""
 
-    slices: dict[tuple[str, int], list[Slice]] = field(default_factory=dict)
+    slices: dict[Contest, list[Slice]] = field(default_factory=dict)
     insert_p50: list[float] = field(default_factory=list)
     others: list[float] = field(default_factory=list)  # cores that somebody else used meanwhile
 
-    def of(self, side: str, callers: int, value: Callable[[Slice], float]) -> list[float]:
-        return [value(each) for each in self.slices.get((side, callers), ())]
+    def of(self, side: str, callers: int, value: Callable[[Slice], float], how: str = ONE) -> list[float]:
+        return [value(each) for each in self.slices.get(Contest(side, callers, how), ())]
 
 
 def measured(
-    plan: Plan, sides: Mapping[str, Side], frame: bytes, insert_p50: Callable[[], float], postgres: Postgres
+    plan: Plan, sides: Mapping[str, Side], insert_p50: Callable[[], float], postgres: Postgres
 ) -> Iterator[Results]:
     """Yields what there is after each round."""
     results = Results()
-    pace = {(name, callers): _warm_up(sides[name], callers, frame) for name, callers in plan.contests}
+    shapes = _shapes(plan.contests, sides)
+    rates = {each: _warm_up(sides[each.side], each.callers, shapes[each]) for each in plan.contests}
     for number in range(plan.rounds):
-        with _others(results, [side.server.pid for side in sides.values()], postgres):
-            for name, callers in _turned(plan.contests, number):
-                calls = max(CALLS_LEAST, round(pace[name, callers] * plan.seconds))
-                slice_ = _slice(sides[name], callers, calls, frame, postgres)
-                pace[name, callers] = slice_.load.rate
-                results.slices.setdefault((name, callers), []).append(slice_)
+        with _others(results, sides.values(), postgres):
+            for each in _turned(plan.contests, number):
+                shape = shapes[each]
+                pace = (
+                    min(shape.pace, SUSTAINED * rates[Contest(each.side, each.callers)])
+                    if shape.pace
+                    else 0.0
+                )
+                calls = max(shape.least, round((pace or rates[each] / shape.invoices) * plan.seconds))
+                slice_ = _slice(sides[each.side], each.callers, calls, shape, pace, postgres)
+                rates[each] = slice_.load.rate
+                results.slices.setdefault(each, []).append(slice_)
             results.insert_p50.append(insert_p50())
         yield results
 
 
-def _turned(contests: Sequence[tuple[str, int]], by: int) -> Iterable[tuple[str, int]]:
+def _shapes(contests: Iterable[Contest], sides: Mapping[str, Side]) -> dict[Contest, Shape]:
+    """An echo is as large as the answer that it is the ceiling of."""
+    shapes = {each: _shape(each, sides[each.side]) for each in contests if each.how not in ECHO_OF}
+    sizes = {each.how: len(shape.answer or b"") for each, shape in shapes.items()}
+    return shapes | {each: echo(sizes[ECHO_OF[each.how]]) for each in contests if each.how in ECHO_OF}
+
+
+def _shape(contest: Contest, side: Side) -> Shape:
+    if contest.side == ECHO:
+        return echo_stream() if contest.how == STREAM else echo()
+    return READS[contest.how](side.server.target) if contest.how in READS else WRITES[contest.how]()
+
+
+def _turned(contests: Sequence[Contest], by: int) -> Iterable[Contest]:
     """In another order each round, so that nobody always follows the same one."""
     start = by * len(contests) // 3 % len(contests)
     return [*contests[start:], *contests[:start]]
 
 
-def _warm_up(side: Side, callers: int, frame: bytes) -> float:
-    return load(side.server.target, callers, max(CALLS_LEAST, WARM_UP_PER_CALLER * callers), frame).rate
+def _warm_up(side: Side, callers: int, shape: Shape) -> float:
+    return load(side.server.target, callers, max(shape.least, WARM_UP_PER_CALLER * callers), shape).rate
 
 
-def _slice(side: Side, callers: int, calls: int, frame: bytes, postgres: Postgres) -> Slice:
-    recorded = side.recorded() if side.recorded else 0
-    server, database = cpu_seconds(side.server.pid), postgres.cpu_seconds()
-    with Watch(side.server.target, on=side.follows) as watch:
-        seen = load(side.server.target, callers, calls, frame)
-    server, database = cpu_seconds(side.server.pid) - server, postgres.cpu_seconds() - database
-    if seen.answer_bytes < seen.calls * side.answer_bytes:
-        raise WrongCount(f"{side.name}: some of the answers are errors")
-    if side.recorded and (found := side.recorded() - recorded) != seen.calls + watch.ingested:
-        raise WrongCount(f"{side.name}: {seen.calls + watch.ingested} acknowledged, {found} recorded")
-    total = seen.calls + watch.ingested
-    return Slice(seen, server / total, database / total, watch.behind)
+def _slice(side: Side, callers: int, calls: int, shape: Shape, pace: float, postgres: Postgres) -> Slice:
+    recorded, before = side.recorded() if side.recorded else 0, _spent(side, postgres)
+    with Watch(side.server.target, on=side.follows and shape.records, often=bool(pace)) as watch:
+        seen = load(side.server.target, callers, calls, shape, pace)
+    after = _spent(side, postgres)
+    total = seen.invoices + watch.ingested
+    if side.recorded and (found := side.recorded() - recorded) != total * shape.records:
+        raise WrongCount(f"{side.name}: {total * shape.records} acknowledged, {found} recorded")
+    shape.require_same(side.server.target)
+    server, database, wal = ((late - early) / total for early, late in zip(before, after, strict=True))
+    return Slice(seen, server, database, wal, watch.behind, pace)
+
+
+def _spent(side: Side, postgres: Postgres) -> tuple[float, float, float]:
+    """CPU seconds of the server and of its PostgreSQL, and bytes written ahead."""
+    return cpu_seconds(side.server.pid), postgres.cpu_seconds(), float(postgres.wal_bytes())
 
 
 def require_whole(sides: Iterable[Side]) -> int:
@@ -109,9 +160,9 @@ def require_whole(sides: Iterable[Side]) -> int:
 class _others:  # noqa: N801
     """Notes how many cores were used by what is none of ours, while it lasts."""
 
-    def __init__(self, results: Results, servers: Sequence[int], postgres: Postgres) -> None:
+    def __init__(self, results: Results, sides: Iterable[Side], postgres: Postgres) -> None:
         self._results = results
-        self._servers = servers
+        self._servers = [each.server.pid for each in sides]
         self._postgres = postgres
 
     def __enter__(self) -> None:

@@ -18,6 +18,7 @@ from daybook.v1 import invoice_service_pb2_grpc as service_grpc
 from .invoice import LINES, request
 
 PAUSE_SECONDS = 0.1
+PAUSE_OFTEN = 0.01
 BEHIND_SECONDS_MAX = 60.0
 
 
@@ -28,11 +29,12 @@ class NotFoundWhole(Exception):
 class Watch:
     """Ingests an invoice every now and then, and asks for it. At its end the read models have caught up."""
 
-    def __init__(self, target: str, *, on: bool) -> None:
+    def __init__(self, target: str, *, on: bool, often: bool = False) -> None:
         self.behind: list[float] = []
         self.ingested = 0
         self._target = target
         self._on = on
+        self._pause = PAUSE_OFTEN if often else PAUSE_SECONDS
         self._over = threading.Event()
         self._fault: Exception | None = None
         self._thread = threading.Thread(target=self._watch)
@@ -52,7 +54,7 @@ class Watch:
     def _watch(self) -> None:
         try:
             with connect(self._target) as channel:
-                while not self._over.wait(PAUSE_SECONDS):
+                while not self._over.wait(self._pause):
                     self._look(channel)
                 self._look(channel)
         except (grpc.RpcError, NotFoundWhole) as fault:

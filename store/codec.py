@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, Generic, TypeVar
-from uuid import UUID
+from datetime import UTC, datetime
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from . import chain
 from .log import Event, Meta, Recorded, Stored, Unreadable, Who
-from .shape import Shape, twin_of
+from .making import maker_of
+from .shape import Shape, finite_in, twin_of
 
 T = TypeVar("T")
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
@@ -26,7 +24,10 @@ COMMITTED = b'"personal":"'  # stands last in the data, before 64 hex digits
 COMMITTED_BYTES = len(COMMITTED) + 64 + len(b'"}}')
 DATA = b',"data":'
 DATA_BYTES = len(DATA)
-NOT_A_NUMBER = re.compile(rb'"[-+]?(?:s?nan|inf)', re.IGNORECASE)
+PREV = b',"prev":"'  # stands last in `meta`, before 64 hex digits
+PREV_BYTES = len(PREV) + 64 + len(b'"')
+BEHIND_META = b'},"data":'
+END = b"}}"  # of the data, and of all
 _ENCODER = msgspec.json.Encoder(decimal_format="string", order=None)
 
 
@@ -65,6 +66,15 @@ class StoredMeta(msgspec.Struct):
     prev: str = ""
 
 
+class Told(NamedTuple):
+    """What the events of an append have in common: how they begin, up to the link, and what is read of it."""
+
+    version: int
+    text: bytes
+    recorded: datetime
+    meta: Meta
+
+
 class Envelope(msgspec.Struct, Generic[T]):
     """The stored form of an event."""
 
@@ -81,6 +91,9 @@ class Accompanying(msgspec.Struct, omit_defaults=True):
     causation: str = ""
     reason: str = ""
     trace: str = ""
+
+
+NOTHING_TOLD = Told(0, b"", datetime.min.replace(tzinfo=UTC), Meta(Who("", "")))
 
 
 def accompanying(meta: Meta) -> bytes:
@@ -107,6 +120,7 @@ class Codec:
             raise TypeError("a class stands under two names in the registry")
         self._upcasts = upcasts or {}
         self._draw = draw
+        self._last_told = NOTHING_TOLD
 
     def encode(self, event: Event) -> Encoded:
         form = self._form_of.get(type(event))
@@ -119,20 +133,42 @@ class Codec:
         if form is None:
             raise Unreadable(f"position {stored.position}: the registry knows no {stored.topic!r}")
         try:
-            envelope = self._envelope(form, stored)
+            return self._decoded(form, stored)
         except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
             raise Unreadable(f"position {stored.position}, {stored.topic}: {error}") from error
-        told = envelope.meta
-        meta = Meta(told.who, told.correlation, told.causation, told.reason, told.trace)
-        return Recorded(envelope.data, told.recorded, meta, told.prev, stored)
 
-    def _envelope(self, form: _Form, stored: Stored) -> Envelope[Any]:
+    def _decoded(self, form: _Form, stored: Stored) -> Recorded:
+        """Of an event as it is written today, what it has in common with the one before is not read again."""
+        state, told = stored.state, self._last_told
+        if not state.startswith(told.text) or told.version != form.version:
+            return self._decoded_anyhow(form, stored)
+        link = len(told.text)
+        linked = state.startswith(PREV, link)
+        begin = (link + PREV_BYTES if linked else link) + len(BEHIND_META)
+        if not state.startswith(BEHIND_META, begin - len(BEHIND_META)) or not state.endswith(END):
+            return self._decoded_anyhow(form, stored)
+        event = form.make(form.data(stored, begin))
+        form.require_finite(event)
+        prev = state[link + len(PREV) : link + PREV_BYTES - 1].decode() if linked else ""
+        return Recorded(event, told.recorded, told.meta, prev, stored)
+
+    def _decoded_anyhow(self, form: _Form, stored: Stored) -> Recorded:
         state = form.whole(stored)
         today = state.startswith(form.today)
         envelope = form.decoder.decode(state) if today else self._upcasted(form, state)
-        if _looks_not_finite(state):
-            _require_finite(envelope.data)
-        return envelope
+        form.require_finite(envelope.data)
+        told = envelope.meta
+        meta = Meta(told.who, told.correlation, told.causation, told.reason, told.trace)
+        if today:
+            self._remember(form, state, told, meta)
+        return Recorded(envelope.data, told.recorded, meta, told.prev, stored)
+
+    def _remember(self, form: _Form, state: bytes, told: StoredMeta, meta: Meta) -> None:
+        """What the next event begins with, if it is of the same append and written as we write."""
+        end = state.find(BEHIND_META)
+        link = end - PREV_BYTES if told.prev else end
+        if link > 0 and (not told.prev or state.startswith(PREV, link)):
+            self._last_told = Told(form.version, state[:link], told.recorded, meta)
 
     def _upcasted(self, form: _Form, state: bytes) -> Envelope[Any]:
         raw = msgspec.json.decode(state)
@@ -159,6 +195,8 @@ class _Form:
         self._nobody = shape.nobody
         self.envelope: Any = Envelope[entry.type]  # type: ignore[name-defined]
         self.decoder = msgspec.json.Decoder(self.envelope)
+        self.make = maker_of(entry.type)
+        self._is_finite = finite_in(entry.type)
 
     def encode(self, event: Event, draw: Draw) -> Encoded:
         twin = self._twin(event)
@@ -166,10 +204,13 @@ class _Form:
         if self._has_personal:
             salt, body = self._kept_apart(event, twin.personal, draw)
             twin.personal = chain.commitment(salt, body) if salt and body else None
-        data = _ENCODER.encode(twin)
-        if _holds_not_finite(data) or (body and _holds_not_finite(body)):
-            _require_finite(event)
-        return Encoded(self.name, self.opening, data, salt, body)
+        self.require_finite(event)
+        return Encoded(self.name, self.opening, _ENCODER.encode(twin), salt, body)
+
+    def require_finite(self, event: Event) -> None:
+        """msgspec takes "NaN" and the infinities for numbers."""
+        if self._is_finite is not None and not self._is_finite(event):
+            raise ValueError("an amount is not a finite number")
 
     def whole(self, stored: Stored) -> bytes:
         """The state with the text in place of the commitment to it, null where it was erased."""
@@ -178,6 +219,14 @@ class _Form:
         if not self._has_personal or not state.startswith(COMMITTED, cut):
             return state
         return b"".join((state[:cut], b'"personal":', stored.personal or b"null", b"}}"))
+
+    def data(self, stored: Stored, begin: int) -> bytes:
+        """The data of a state, where they begin there, with the text in its place."""
+        state = stored.state
+        cut = len(state) - COMMITTED_BYTES
+        if not self._has_personal or not state.startswith(COMMITTED, cut):
+            return state[begin:-1]
+        return b"".join((state[begin:cut], b'"personal":', stored.personal or b"null", b"}"))
 
     def _kept_apart(self, event: Event, twin: Any, draw: Draw) -> tuple[bytes | None, bytes | None]:
         if event.personal is None or event.personal == self._nobody:
@@ -199,32 +248,3 @@ def data_of(state: bytes, personal: bytes | None) -> bytes:
     if not state.startswith(COMMITTED, cut):
         return state[start:-1]
     return b"".join((state[start:cut], b'"personal":', personal or b"null", b"}"))
-
-
-def _holds_not_finite(written: bytes) -> bool:
-    """Whether what we wrote may hold a Decimal that is not a number; a name may look so, too."""
-    return b"NaN" in written or b"Infinity" in written
-
-
-def _looks_not_finite(text: bytes) -> bool:
-    """Whether "NaN" or an infinity may stand for a number: msgspec takes them. A text may look so, too."""
-    small = text.lower()
-    return (b"nan" in small or b"inf" in small) and NOT_A_NUMBER.search(small) is not None
-
-
-def _require_finite(value: Any) -> None:
-    if not all(number.is_finite() for number in _decimals(value)):
-        raise ValueError("an amount is not a finite number")
-
-
-def _decimals(value: Any) -> Iterator[Decimal]:
-    if isinstance(value, Decimal):
-        yield value
-    elif isinstance(value, tuple | list):
-        for each in value:
-            yield from _decimals(each)
-    elif isinstance(value, dict):
-        yield from _decimals(list(value.values()))
-    elif not isinstance(value, type | UUID):
-        names = getattr(value, "__dataclass_fields__", getattr(value, "__struct_fields__", ()))
-        yield from _decimals([getattr(value, name) for name in names])

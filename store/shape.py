@@ -18,6 +18,7 @@ LEAVES = (str, int, bool, Decimal, date, datetime, UUID)
 PERSONAL = "personal"
 
 Convert = Callable[[Any], Any]
+Holds = Callable[[Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,43 @@ def twin_of(event: type) -> Convert:
         arguments.append(argument)
     twin_from: Convert = eval(f"lambda event: twin({', '.join(arguments)})", known)
     return twin_from
+
+
+def finite_in(event: type) -> Holds | None:
+    """A function that tells whether all numbers of an event are finite; None where it has none."""
+    known: dict[str, Any] = {}
+    tests = []
+    for name, hint in Shape.of(event).hints.items():
+        if hint is Decimal:
+            tests.append(f"event.{name}.is_finite()")
+        elif test := _finite(hint):
+            known[f"test_{name}"] = test
+            tests.append(f"test_{name}(event.{name})")
+    if not tests:
+        return None
+    test_all: Holds = eval(f"lambda event: {' and '.join(tests)}", known)
+    return test_all
+
+
+def _finite(hint: Any) -> Holds | None:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        test = _finite(next(each for each in arguments if each is not types.NoneType))
+        return test and _unless_none(test)
+    if origin is tuple:
+        test = _finite(arguments[0])
+        return test and _of_each(test)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return finite_in(hint)
+    return Decimal.is_finite if hint is Decimal else None
+
+
+def _unless_none(test: Holds) -> Holds:
+    return lambda value: value is None or test(value)
+
+
+def _of_each(test: Holds) -> Holds:
+    return lambda values: all(map(test, values))
 
 
 def _convert(hint: Any) -> Convert | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from .serving import Request, arguments, run, serve
@@ -11,8 +12,13 @@ async def echo(request: Request, _: Any) -> Request:
     return request
 
 
+async def echo_each(requests: AsyncIterator[Any], _: Any) -> AsyncIterator[Any]:
+    async for each in requests:
+        yield each
+
+
 def main(listen: str) -> None:
-    run(lambda: serve(listen, echo, Request.SerializeToString))
+    run(lambda: serve(listen, echo, Request.SerializeToString, echo_each))
 
 
 if __name__ == "__main__":

@@ -26,24 +26,35 @@ OPTIONS: list[tuple[str, int]] = [
 ]
 
 Request = service_pb.IngestInvoiceRequest
+Streamed = service_pb.StreamIngestInvoicesRequest
 Ingest = Callable[[Request, Any], Any]
 
 
-def generic(ingest: Ingest, write: Callable[[Any], bytes]) -> grpc.GenericRpcHandler:
-    """IngestInvoice and nothing else."""
-    method = grpc.unary_unary_rpc_method_handler(
-        ingest, request_deserializer=Request.FromString, response_serializer=write
-    )
-    return grpc.method_handlers_generic_handler("daybook.v1.InvoiceService", {"IngestInvoice": method})
+def generic(
+    ingest: Ingest, write: Callable[[Any], bytes], each: Callable[[Any, Any], Any] | None = None
+) -> grpc.GenericRpcHandler:
+    """IngestInvoice, a stream of them for who takes it, and nothing else."""
+    methods: dict[str, Any] = {
+        "IngestInvoice": grpc.unary_unary_rpc_method_handler(
+            ingest, request_deserializer=Request.FromString, response_serializer=write
+        )
+    }
+    if each:
+        methods["StreamIngestInvoices"] = grpc.stream_stream_rpc_method_handler(
+            each, request_deserializer=Streamed.FromString, response_serializer=Streamed.SerializeToString
+        )
+    return grpc.method_handlers_generic_handler("daybook.v1.InvoiceService", methods)
 
 
 def answer(invoice_id: object) -> service_pb.IngestInvoiceResponse:
     return service_pb.IngestInvoiceResponse(invoice_id=str(invoice_id))
 
 
-async def serve(listen: str, ingest: Callable[[Request, Any], Awaitable[Any]], write: Any) -> None:
+async def serve(
+    listen: str, ingest: Callable[[Request, Any], Awaitable[Any]], write: Any, each: Any = None
+) -> None:
     server = grpc.aio.server(options=OPTIONS)
-    server.add_generic_rpc_handlers((generic(ingest, write),))
+    server.add_generic_rpc_handlers((generic(ingest, write, each),))
     server.add_insecure_port(listen)
     await server.start()
     await server.wait_for_termination()

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from binascii import hexlify
-from collections.abc import Iterable, Iterator
-from hashlib import sha256
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
 
 from ..chain import digest
+from .columns import POSITION, ROWS_AT_ONCE, STREAM, VERSION, Columns, columns
 from .findings import Fault, Finding, Findings
-from .rows import PREIMAGE, PREV, Connection, prev_of
+from .rows import PREIMAGE, Connection, prev_of
 
 STREAMS_MAX = 100_000  # whose last event is remembered, twice: the events before others are looked up
 PART_EVENTS = 10_000
 VERSIONS_MAX = 100_000  # that are remembered
 FIRST = (1).to_bytes(8, "big")
 NOWHERE = (b"", b"")
+NAME_BYTES = 49  # where a row says how long the event's name is, in its last byte of four
 
 BEFORE = """
 SELECT event.originator_id, event.originator_version, event.topic, event.state
@@ -51,34 +51,15 @@ class Links:
         self._offset = 0  # from the end of an event's name to what it says of the one before, as seen last
 
     def read(self, rows: Iterable[bytes]) -> tuple[bytes, bytes]:
-        """The leaves and places of rows; what does not follow what is remembered is left open.
-
-        This is the inner loop of a verification: most events follow the one before them in the log, and name
-        it at the same place in their form as the last that was looked at.
-        """
+        """The leaves and places of rows; what does not follow what is remembered is left open."""
         leaves: list[bytes] = []
         places: list[bytes] = []
-        put_leaf, put_place = leaves.append, places.append
-        heads, older, hash_of, hex_of, following = self._heads, self._older, sha256, hexlify, FOLLOWING
-        stream, want, link, offset = b"", b"", b"", self._offset
-        for row in rows:
-            digest = hash_of(row[14:]).digest()
-            version = row[38:46]
-            put_leaf(row[6:14])
-            put_leaf(digest)
-            if row[18:34] != stream:
-                heads[stream] = want, link
-                stream = row[18:34]
-                want, link = heads.get(stream) or older.get(stream) or NOWHERE
-            if version != want or not row.startswith(link, offset + row[49]):
-                offset = self._look_closer(row, want, link, offset)
-            put_place(stream)
-            put_place(version)
-            want, link = following[version], PREV + hex_of(digest)
-        heads[stream] = want, link
-        self._offset = offset
-        if len(heads) > STREAMS_MAX:
-            self._older, self._heads = heads, {}
+        each = iter(rows)
+        while some := list(islice(each, ROWS_AT_ONCE)):
+            of_some = columns(some)
+            self._follow(some, of_some)
+            leaves.append(of_some.leaves)
+            places.append(of_some.places)
         return b"".join(leaves), b"".join(places)
 
     def read_in_parts(self, rows: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -95,15 +76,38 @@ class Links:
             self._tell(each, is_there=bool(said))
         self._open.clear()
 
-    def _look_closer(self, row: bytes, want: bytes, link: bytes, offset: int) -> int:
-        """Where an event names the one before it; left open if that is not the one that is remembered."""
-        version = row[38:46]
-        if version == want and (at := row.find(link, PREIMAGE)) >= 0:
-            return at - row[49]
+    def _follow(self, rows: Sequence[bytes], of_rows: Columns) -> None:
+        """Most events follow the one before them in the log, and name it where the last one did."""
+        heads, offset = self._heads, self._offset
+        offset = self._look_closer(rows[0], None, offset)
+        for turn, before, row, link in zip(of_rows.turns, rows, rows[1:], of_rows.links, strict=False):
+            if turn:
+                heads[before[STREAM]] = FOLLOWING[before[VERSION]], link
+                offset = self._look_closer(row, None, offset)
+            elif not row.startswith(link, offset + row[NAME_BYTES]):
+                offset = self._look_closer(row, (row[VERSION], link), offset)
+        heads[rows[-1][STREAM]] = FOLLOWING[rows[-1][VERSION]], of_rows.links[-1]
+        self._offset = offset
+        if len(heads) > STREAMS_MAX:
+            self._older, self._heads = heads, {}
+
+    def _look_closer(self, row: bytes, head: Head | None, offset: int) -> int:
+        """Where an event names the one before it; left open if that is not the one that is to come before it.
+
+        Without `head`, it is the one that is remembered of the stream.
+        """
+        version, stream = row[VERSION], row[STREAM]
+        if version != FIRST:
+            want, link = head or self._heads.get(stream) or self._older.get(stream) or NOWHERE
+            if version == want:
+                if row.startswith(link, offset + row[NAME_BYTES]):
+                    return offset
+                if (at := row.find(link, PREIMAGE)) >= 0:
+                    return at - row[NAME_BYTES]
         prev = prev_of(row)
         if version != FIRST or prev:
-            position, number = (int.from_bytes(each, "big", signed=True) for each in (row[6:14], version))
-            self._open.append(Open(position, row[18:34], number, prev.decode(errors="replace")))
+            position, number = (int.from_bytes(each, "big", signed=True) for each in (row[POSITION], version))
+            self._open.append(Open(position, stream, number, prev.decode(errors="replace")))
         return offset
 
     def _looked_up(self, wanted: list[tuple[bytes, int]]) -> dict[tuple[bytes, int], str]:

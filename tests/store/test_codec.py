@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from store import chain
 from store.codec import Codec, Encoded, Entry, accompanying
-from store.log import Stored, Unreadable
+from store.log import Meta, Stored, Unreadable, Who
 
 from .events import META, Happened, Met, Names, codec
 
@@ -44,6 +44,16 @@ def test_what_was_told_besides_is_read_again() -> None:
     assert recorded.meta == META
     assert recorded.recorded == datetime(2026, 11, 23, 10, tzinfo=UTC)
     assert recorded.prev == "ab"
+
+
+def test_events_of_several_appends_keep_apart_what_was_told_with_each() -> None:
+    told = [META, Meta(Who("mtls", "shop"), reason='as "said"},"data":{'), Meta(Who("mtls", "shop"))]
+    mine = codec()
+    for number in (0, 0, 1, 1, 2, 0, 2, 1):
+        for prev in ("", "5a" * 32, "ab"):
+            state = mine.encode(Happened("it")).state(RECORDED, accompanying(told[number]), prev)
+            recorded = mine.decode(Stored(1, STREAM, 1, "Happened", state))
+            assert (recorded.meta, recorded.prev, recorded.event) == (told[number], prev, Happened("it"))
 
 
 @given(

@@ -1,0 +1,80 @@
+"""How an event is made from its data: msgspec reads a Struct in half the time that a dataclass takes it."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from .log import Event
+
+Make = Callable[[Any], Any]
+
+
+def maker_of(event: type) -> Callable[[bytes], Event]:
+    """A function from data in JSON to the event; raises msgspec's errors."""
+    twin, make = _twin(event)
+    read = msgspec.json.Decoder(twin).decode
+    return lambda data: make(read(data))
+
+
+@cache
+def _twin(event: type) -> tuple[Any, Make]:
+    """A Struct with the fields of a dataclass, and what makes the dataclass of it."""
+    hints = typing.get_type_hints(event)
+    known: dict[str, Any] = {"event": event}
+    members, arguments = [], []
+    for field in fields(event):
+        form, make = _read(hints[field.name])
+        argument = f"twin.{field.name}"
+        if make is not None:
+            form, make = _left_out(field, form, make)
+            known[f"make_{field.name}"] = make
+            argument = f"make_{field.name}({argument})"
+        members.append((field.name, form, *_default(field)))
+        arguments.append(argument)
+    make_all: Make = eval(f"lambda twin: event({', '.join(arguments)})", known)
+    return msgspec.defstruct(event.__name__, members), make_all
+
+
+def _read(hint: Any) -> tuple[Any, Make | None]:
+    """What msgspec is told to read for a field, and what is made of it; None where it is right as it is."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        form, make = _read(next(each for each in arguments if each is not types.NoneType))
+        return form | None, make and _unless_none(make)
+    if origin is tuple:
+        form, make = _read(arguments[0])
+        return tuple.__class_getitem__((form, ...)), make and _of_each(make)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _twin(hint)
+    return hint, None
+
+
+def _left_out(field: Field[Any], form: Any, make: Make) -> tuple[Any, Make]:
+    """A dataclass that a field holds by default is taken as it is."""
+    default = field.default
+    if not is_dataclass(default):
+        return form, make
+    return form | msgspec.UnsetType, lambda value: default if value is msgspec.UNSET else make(value)
+
+
+def _default(field: Field[Any]) -> tuple[Any, ...]:
+    if field.default_factory is not MISSING:
+        return (msgspec.field(default_factory=field.default_factory),)
+    if field.default is MISSING:
+        return ()
+    return (msgspec.UNSET if is_dataclass(field.default) else field.default,)
+
+
+def _unless_none(make: Make) -> Make:
+    return lambda value: None if value is None else make(value)
+
+
+def _of_each(make: Make) -> Make:
+    return lambda values: tuple(map(make, values))
