@@ -23,9 +23,13 @@ TABLES = {
 TAKEN = "COPY (SELECT {columns} FROM daybook.{table} ORDER BY {order}) TO STDOUT (FORMAT BINARY)"
 PUT = "COPY daybook.{table} ({columns}) FROM STDIN (FORMAT BINARY)"
 FIRST = "SELECT originator_id FROM daybook.events WHERE topic = 'InvoiceDrafted' LIMIT 1"
+IDS = """
+    CREATE TEMPORARY TABLE invoice ON COMMIT DROP AS
+    SELECT gen_random_uuid() AS id FROM generate_series(1, %s)
+"""
 AGAIN = """
     INSERT INTO daybook.{table} ({columns})
-    SELECT invoice.id, {rest} FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, %s)) AS invoice,
+    SELECT invoice.id, {rest} FROM invoice,
         LATERAL (SELECT * FROM daybook.{table} WHERE {stream} = %s ORDER BY {version}) AS event
 """
 UP_TO_DATE_SECONDS_MAX = 1800.0
@@ -53,11 +57,12 @@ def multiply(dsn: str, invoices: int) -> None:
     """The first invoice so many times more."""
     with psycopg.connect(dsn) as connection:
         [first] = connection.execute(FIRST).fetchone() or (None,)
+        connection.execute(IDS, (invoices,))
         for table, (stream, version, content, _) in TABLES.items():
             rest = f"{version}, {content}"
             columns = f"{stream}, {rest}"
             sql = AGAIN.format(table=table, columns=columns, rest=rest, stream=stream, version=version)
-            connection.execute(sql.encode(), (invoices, first))
+            connection.execute(sql.encode(), (first,))
         connection.commit()
         connection.autocommit = True
         connection.execute("VACUUM ANALYZE daybook.events, daybook.personal")

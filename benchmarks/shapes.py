@@ -102,7 +102,11 @@ def get(target: str) -> Shape:
         )
     question = query_pb.GetInvoiceRequest()
     question.key.invoice_id = found.invoice_id
-    return _read(target, "GetInvoice", question, query_pb.GetInvoiceResponse.FromString)
+    parse = query_pb.GetInvoiceResponse.FromString
+    shape = _read(target, "GetInvoice", question, parse)
+    if not parse(shape.answer or b"").invoice.content.account_name:
+        raise WrongAnswer("an invoice without its names")
+    return shape
 
 
 def listed(target: str) -> Shape:
