@@ -13,11 +13,13 @@ import re
 from collections.abc import Mapping, MutableMapping, MutableSequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import Enum, auto
 from functools import cache
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from google.type.date_pb2 import Date
 from google.type.decimal_pb2 import Decimal as DecimalMessage
 
@@ -91,14 +93,17 @@ class Reader:
                 self.set(said, each, value, below(path, each.name))
 
     def set(self, said: Message, each: FieldDescriptor, value: Tree, path: str) -> None:
-        holder = getattr(said, each.name)
-        if isinstance(holder, MutableMapping):
-            self.set_map(holder, value, path)
-        elif isinstance(holder, MutableSequence):
-            self.set_list(holder, each, value, path)
-        elif isinstance(holder, Message):
+        how = form(each)
+        if how is Form.TEXT and isinstance(value, str):
+            self.assign(said, each.name, str(value), path)
+        elif how is Form.MESSAGE:
+            holder = getattr(said, each.name)
             holder.SetInParent()
             self.fill(holder, value, path)
+        elif how is Form.LIST:
+            self.set_list(getattr(said, each.name), each, value, path)
+        elif how is Form.MAP:
+            self.set_map(getattr(said, each.name), value, path)
         elif (scalar := self.scalar(each, value, path)) is not None:
             self.assign(said, each.name, scalar, path)
 
@@ -224,6 +229,33 @@ def unknown(key: str, known: Mapping[str, FieldDescriptor]) -> str:
     right = list(dict.fromkeys(each.name for each in known.values()))
     have = ", ".join(right[:NAMES_SHOWN_MAX]) + (", …" if len(right) > NAMES_SHOWN_MAX else "")
     return f"unknown field {shown(key)} (have: {have})"
+
+
+class Form(Enum):
+    """How a field is filled."""
+
+    TEXT = auto()
+    SCALAR = auto()
+    MESSAGE = auto()
+    LIST = auto()
+    MAP = auto()
+
+
+@cache
+def form(each: FieldDescriptor) -> Form:
+    """Looked for once: it is asked of every field of every invoice of a file."""
+    assert each.containing_type is not None
+    match getattr(GetMessageClass(each.containing_type)(), each.name):
+        case MutableMapping():
+            return Form.MAP
+        case MutableSequence():
+            return Form.LIST
+        case Message():
+            return Form.MESSAGE
+        case str():
+            return Form.TEXT
+        case _:
+            return Form.SCALAR
 
 
 @cache

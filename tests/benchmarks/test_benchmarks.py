@@ -6,9 +6,10 @@ from uuid import UUID
 import pytest
 
 from benchmarks import invoice as measured
-from benchmarks import shapes, stages
+from benchmarks import shapes, soak, stages
 from benchmarks.goals import Goal, told
 from benchmarks.peers import rules, stock
+from benchmarks.processes import Size
 from daybook.v1 import invoice_service_pb2 as service_pb
 from domain import invoice
 from domain.findings import Findings
@@ -109,3 +110,14 @@ def test_a_stream_whose_invoice_was_refused_is_no_right_answer() -> None:
 def test_what_nothing_was_wished_for_has_no_verdict() -> None:
     row = told("the log, an invoice", [3_000.0], "{:,.0f} bytes")
     assert (row.verdict, row.value) == ("", 3_000.0)
+
+
+def test_a_soak_is_judged_by_its_last_third_against_what_had_settled() -> None:
+    def looks(growing: float) -> list[soak.Look]:
+        """A minute apart, for an hour; whatever the first minutes take on is left alone."""
+        sizes = [100 + growing * max(0, minute - 10) - 50 * (minute < 5) for minute in range(61)]
+        return [soak.Look(minute, {"worker": Size(size, 40)}, 0) for minute, size in enumerate(sizes)]
+
+    flat, growing = (soak.goals(looks(each), 60.0) for each in (0.0, 1.0))
+    assert [each.verdict for each in flat[:2]] == ["reached", "reached"]
+    assert [each.reached for each in growing[:2]] == [False, True]
