@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from . import goals, large, posting, report, soak, space
+from . import goals, large, posting, rebuild, report, soak, space
 from .folder import temporary
 from .goals import Goal
 from .load import TO_INSTALL, generator
@@ -21,7 +21,7 @@ from .shapes import PACED
 from .sides import LARGE, SERVICE, Side, up
 
 # Benchmarks of their own, whose rows belong to the same table.
-JOINED: Sequence[Callable[..., list[Goal]]] = ()
+JOINED: Sequence[Callable[..., list[Goal]]] = (rebuild.goals,)
 
 
 def main() -> None:

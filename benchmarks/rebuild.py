@@ -97,7 +97,7 @@ def goals(postgres: Postgres, folder: Path, *, short: bool) -> list[Goal]:
 
 
 def measured(postgres: Postgres, folder: Path, plan: Plan) -> Iterator[Goal]:
-    runner = stock_runner.rate(postgres.make("stock"), plan.runner_events // EVENTS)
+    runner = stock_runner.rate(postgres.make("runner"), plan.runner_events // EVENTS)
     with serving(postgres, folder, plan.events // EVENTS) as (target, pid, dsn):
         for name in plan.names:
             rounds = [_round(target, pid, dsn, name) for _ in range(plan.rounds)]
