@@ -175,9 +175,10 @@ class Invoice:
 
     @property
     def settlement(self) -> Settlement:
+        if self.status is not Status.POSTED:
+            return Settlement.NOT_APPLICABLE
         totals = self.totals
-        comes_to_something = totals.total_with_tax or totals.converted_negative
-        if self.status is not Status.POSTED or not comes_to_something:
+        if not totals.total_with_tax and not totals.converted_negative:
             return Settlement.NOT_APPLICABLE
         if not totals.balance:
             return Settlement.SETTLED
