@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +25,7 @@ from daybook.v1 import projection_service_pb2 as pb
 from daybook.v1.invoice_service_pb2_grpc import InvoiceServiceStub
 from daybook.v1.projection_service_pb2_grpc import ProjectionServiceStub
 
+from .folder import temporary
 from .goals import Goal
 from .invoice import EVENTS, apply_reference_data, request
 from .peers import stock_runner
@@ -72,10 +71,11 @@ def main() -> None:
     parser.add_argument("--live", action="store_true", help="what callers feel of a rebuild, as well")
     parser.add_argument("names", nargs="*", default=NAMES)
     said = parser.parse_args()
-    with _folder() as folder, embedded(folder / "data") as postgres:
+    with temporary() as folder, embedded(folder / "data") as postgres:
         plan = Plan(said.events, said.rounds, said.runner_events, said.live, said.names)
         for goal in measured(postgres, folder, plan):
-            print(line(goal), flush=True)
+            low, middle, high = map(goal.shown.format, (min(goal.measured), goal.value, max(goal.measured)))
+            print(f"{goal.what}: {middle} ({low}–{high}), {goal.verdict}", flush=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +112,6 @@ def _goals(what: str, rounds: Sequence[Round], runner: float) -> Iterator[Goal]:
     times = [each / runner for each in rates]
     yield Goal(f"{what}: against the library's runner", True, 300, times, "{:,.0f} ×")
     yield Goal(f"{what}: memory", False, 200, [each.memory for each in rounds], "{:.0f} MB")
-
-
-def line(goal: Goal) -> str:
-    low, middle, high = (
-        goal.shown.format(each) for each in (min(goal.measured), goal.value, max(goal.measured))
-    )
-    wished = f"{'≥' if goal.at_least else '≤'} {goal.shown.format(goal.wished)}"
-    return f"{goal.what}: {middle} ({low}–{high}), wished {wished}: {goal.verdict}"
 
 
 @contextmanager
@@ -256,16 +248,6 @@ def _memory(pid: int) -> int:
         except (OSError, ValueError):
             continue
     return 0
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="daybook-rebuild-"))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

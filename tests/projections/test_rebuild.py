@@ -8,6 +8,8 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from projections import generations, rebuilds
 from projections.invoices import INVOICES
@@ -69,6 +71,30 @@ async def test_histories_that_come_in_pieces_are_rebuilt_alike(
     monkeypatch.setattr("projections.bulk.SLICE_EVENTS", 40)
     done = await rebuilt(book, projection)
     assert (done.state, done.found["differing_rows"]) == ("DONE", 0), done
+
+
+@settings(
+    max_examples=5,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seed=st.integers(0, 2**32), batch=st.sampled_from([1, 7, 50]))
+async def test_after_any_history_and_any_restarts_what_is_rebuilt_is_what_is_live(
+    book: Book, seed: int, batch: int
+) -> None:
+    random = Random(seed)
+    chance = Chance(random)
+    for _ in range(random.randint(1, 4)):
+        task = asyncio.create_task(book.runner(batch).run())
+        for _ in range(random.randint(1, 12)):
+            await book.log.append([chance.next()], META)
+        await asyncio.sleep(random.random() * 0.05)
+        task.cancel()
+        await asyncio.wait([task])
+    await book.caught_up(batch)
+    for projection in ALL:
+        checked = await rebuilt(book, projection, "CHECK")
+        assert (checked.state, checked.found["differing_rows"]) == ("DONE", 0), checked
 
 
 async def test_a_row_that_was_changed_by_hand_is_shown_and_put_right(book: Book) -> None:
