@@ -83,7 +83,7 @@ class Appended:
         return self.positions[-1] if self.positions else 0
 
 
-class Stored(msgspec.Struct, frozen=True):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """One event as it lies in the log. `personal` is the text kept apart, if there is any (still)."""
 
     position: int
@@ -98,7 +98,7 @@ class Stored(msgspec.Struct, frozen=True):
         return chain.digest(self.stream, self.version, self.topic, self.state)
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """One event, read: what happened, when it was written down, by whom, and its link in the chain."""
 
     event: Event

@@ -27,19 +27,26 @@ def maker_of(event: type) -> Callable[[bytes], Event]:
 def _twin(event: type) -> tuple[Any, Make]:
     """A Struct with the fields of a dataclass, and what makes the dataclass of it."""
     hints = typing.get_type_hints(event)
-    known: dict[str, Any] = {"event": event}
+    known: dict[str, Any] = {"event": event, "UNSET": msgspec.UNSET}
     members, arguments = [], []
     for field in fields(event):
         form, make = _read(hints[field.name])
-        argument = f"twin.{field.name}"
-        if make is not None:
-            form, make = _left_out(field, form, make)
-            known[f"make_{field.name}"] = make
-            argument = f"make_{field.name}({argument})"
-        members.append((field.name, form, *_default(field)))
-        arguments.append(argument)
+        members.append((field.name, form | msgspec.UnsetType if _is_held(field) else form, *_default(field)))
+        known |= {f"make_{field.name}": make, f"held_{field.name}": field.default}
+        arguments.append(_argument(field, make, is_optional=types.NoneType in typing.get_args(form)))
     make_all: Make = eval(f"lambda twin: event({', '.join(arguments)})", known)
-    return msgspec.defstruct(event.__name__, members), make_all
+    return msgspec.defstruct(event.__name__, members, gc=False), make_all
+
+
+def _argument(field: Field[Any], make: Make | None, *, is_optional: bool) -> str:
+    """How the dataclass gets a field: as the Struct has it, or made; what it holds by default, as it is."""
+    value = f"twin.{field.name}"
+    if make is None:
+        return value
+    made = f"make_{field.name}({value})"
+    if is_optional:
+        made = f"None if {value} is None else {made}"
+    return f"(held_{field.name} if {value} is UNSET else {made})" if _is_held(field) else f"({made})"
 
 
 def _read(hint: Any) -> tuple[Any, Make | None]:
@@ -47,7 +54,7 @@ def _read(hint: Any) -> tuple[Any, Make | None]:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         form, make = _read(next(each for each in arguments if each is not types.NoneType))
-        return form | None, make and _unless_none(make)
+        return form | None, make
     if origin is tuple:
         form, make = _read(arguments[0])
         return tuple.__class_getitem__((form, ...)), make and _of_each(make)
@@ -56,12 +63,8 @@ def _read(hint: Any) -> tuple[Any, Make | None]:
     return hint, None
 
 
-def _left_out(field: Field[Any], form: Any, make: Make) -> tuple[Any, Make]:
-    """A dataclass that a field holds by default is taken as it is."""
-    default = field.default
-    if not is_dataclass(default):
-        return form, make
-    return form | msgspec.UnsetType, lambda value: default if value is msgspec.UNSET else make(value)
+def _is_held(field: Field[Any]) -> bool:
+    return is_dataclass(field.default)
 
 
 def _default(field: Field[Any]) -> tuple[Any, ...]:
@@ -69,11 +72,7 @@ def _default(field: Field[Any]) -> tuple[Any, ...]:
         return (msgspec.field(default_factory=field.default_factory),)
     if field.default is MISSING:
         return ()
-    return (msgspec.UNSET if is_dataclass(field.default) else field.default,)
-
-
-def _unless_none(make: Make) -> Make:
-    return lambda value: None if value is None else make(value)
+    return (msgspec.UNSET if _is_held(field) else field.default,)
 
 
 def _of_each(make: Make) -> Make:

@@ -62,8 +62,7 @@ TRY = Statement(
 READ = Statement(
     "read",
     """
-    SELECT event.notification_id, event.originator_id, event.originator_version, event.topic, event.state,
-        personal.body
+    SELECT event.notification_id, event.originator_version, event.topic, event.state, personal.body
     FROM daybook.events AS event
     LEFT JOIN daybook.personal AS personal
         ON personal.stream = event.originator_id AND personal.version = event.originator_version
@@ -76,13 +75,13 @@ READ = Statement(
 READ_MANY = Statement(
     "read_many",
     """
-    SELECT event.notification_id, event.originator_id, event.originator_version, event.topic, event.state,
+    SELECT wanted.number, event.notification_id, event.originator_version, event.topic, event.state,
         personal.body
-    FROM daybook.events AS event
+    FROM unnest($1) WITH ORDINALITY AS wanted (stream, number)
+    JOIN daybook.events AS event ON event.originator_id = wanted.stream
     LEFT JOIN daybook.personal AS personal
         ON personal.stream = event.originator_id AND personal.version = event.originator_version
-    WHERE event.originator_id = ANY ($1)
-    ORDER BY event.originator_id, event.originator_version
+    ORDER BY wanted.number, event.originator_version
     """,
     [UUIDS],
 )
@@ -154,16 +153,18 @@ class PostgresLog:
     ) -> History:
         bounds = (after, LAST if upto is None else upto, LAST if position is None else position)
         rows = await self._readers.ask(Call(READ, (stream.bytes, *map(int8, bounds))), deadline)
-        return History(stream, [self._codec.decode(Stored(*row)) for row in rows])
+        decode = self._codec.decode
+        return History(stream, [decode(Stored(position, stream, *row)) for position, *row in rows])
 
     async def read_many(
         self, streams: Iterable[UUID], *, deadline: float | None = None
     ) -> Mapping[UUID, History]:
-        recorded: dict[UUID, list[Recorded]] = {stream: [] for stream in streams}
-        for row in await self._readers.ask(Call(READ_MANY, (uuids(list(recorded)),)), deadline):
-            stored = Stored(*row)
-            recorded[stored.stream].append(self._codec.decode(stored))
-        return {stream: History(stream, events) for stream, events in recorded.items()}
+        wanted = list(dict.fromkeys(streams))
+        recorded: list[list[Recorded]] = [[] for _ in wanted]
+        decode = self._codec.decode
+        for number, position, *row in await self._readers.ask(Call(READ_MANY, (uuids(wanted),)), deadline):
+            recorded[number - 1].append(decode(Stored(position, wanted[number - 1], *row)))
+        return {stream: History(stream, events) for stream, events in zip(wanted, recorded, strict=True)}
 
     async def feed(self, after: int, limit: int, *, topics: Sequence[str] | None = None) -> Sequence[Stored]:
         rows = await self._readers.ask(Call(_feed(topics), (int8(after), int8(limit))))
