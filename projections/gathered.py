@@ -75,11 +75,14 @@ class Gathered:
             asked, self._waiting = self._waiting[:TOGETHER_MAX], self._waiting[TOGETHER_MAX:]
             asked = [each for each in asked if not each.answer.done()]
             try:
-                await self._answer(asked)
+                if asked:
+                    await self._answer(asked)
             except (Lost, Refused) as error:
                 _fail(asked, psycopg.OperationalError(str(error)))
-            except BaseException as error:
-                _fail(asked, error if isinstance(error, Exception) else psycopg.OperationalError("closing"))
+            except Exception as error:  # whatever it is, those who come after are answered
+                _fail(asked, error)
+            except asyncio.CancelledError:
+                _fail([*asked, *self._waiting], psycopg.OperationalError("closing"))
                 raise
 
     async def _answer(self, asked: Sequence[Asked]) -> None:
