@@ -162,8 +162,10 @@ class PostgresLog:
         wanted = list(dict.fromkeys(streams))
         recorded: list[list[Recorded]] = [[] for _ in wanted]
         decode = self._codec.decode
-        for number, position, *row in await self._readers.ask(Call(READ_MANY, (uuids(wanted),)), deadline):
-            recorded[number - 1].append(decode(Stored(position, wanted[number - 1], *row)))
+        rows = await self._readers.ask(Call(READ_MANY, (uuids(wanted),)), deadline)
+        for number, position, version, topic, state, text in rows:
+            stored = Stored(position, wanted[number - 1], version, topic, state, text)
+            recorded[number - 1].append(decode(stored))
         return {stream: History(stream, events) for stream, events in zip(wanted, recorded, strict=True)}
 
     async def feed(self, after: int, limit: int, *, topics: Sequence[str] | None = None) -> Sequence[Stored]:
