@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 READ_AGAIN_SECONDS = 0.5
+WHOLE = ("read model", "state")  # columns that stay whole on a narrow terminal
 ATTEMPTS_MAX = 120  # to reach a service that has gone while something was being done
 AGAIN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 REFUSED = 1
@@ -62,7 +63,7 @@ def _print(found: Iterable[pb.Projection]) -> None:
 def _table(found: Iterable[pb.Projection]) -> Table:
     table = bare_table()
     for name in ("read model", "state", "version", "generation", "kept", "behind", "events/s", "being done"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name in WHOLE, overflow="fold")
     for each in found:
         add(
             table,
