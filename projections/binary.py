@@ -26,6 +26,7 @@ EPOCH_DAY = date(2000, 1, 1).toordinal()
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 KEPT_MAX = 1_000  # encoded values of one column
+KEPT_BYTES_MAX = 64
 
 _count = Struct(">h").pack
 _length = Struct(">i").pack
@@ -87,7 +88,7 @@ class Kept(dict[Any, bytes]):
 
     def __missing__(self, value: Any) -> bytes:
         encoded = self._encode(value)
-        if len(self) < KEPT_MAX:
+        if len(self) < KEPT_MAX and len(encoded) <= KEPT_BYTES_MAX:
             self[value] = encoded
         return encoded
 
