@@ -37,6 +37,7 @@ class Fed(msgspec.Struct, gc=False, eq=False):
     personal: bytes | None
     decode: Decode
     kept: Recorded | None = None
+    begun: tuple[int, int, object] | None = None  # what read models share that begin with it
 
     @property
     def stored(self) -> Stored:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -21,6 +22,7 @@ from store.codec import DATA, DATA_BYTES, data_of, is_committed
 from store.log import Recorded
 from store.schema import REGISTRY
 
+from .feed import Fed
 from .projection import Poison
 
 TODAY = {name: b'{"v":%d,' % entry.version for name, entry in REGISTRY.items()}
@@ -180,11 +182,22 @@ def opening(history: Sequence[Recorded]) -> Opened | None:
         raise Poison(first.position, first.name, f"{type(error).__name__}: {error}") from error
 
 
+def shared(history: Sequence[Recorded]) -> Opened | None:
+    """The same; what one read model has found, the next one need not look for again."""
+    first = history[0]
+    if not isinstance(first, Fed):
+        return opening(history)
+    extent = (len(history), history[-1].version)
+    if first.begun is None or first.begun[:2] != extent:
+        first.begun = (*extent, opening(history))
+    return cast("Opened | None", first.begun[2])
+
+
 def opened_of(histories: Sequence[Sequence[Recorded]]) -> tuple[list[Opened], list[Sequence[Recorded]]]:
     """The invoices that begin plainly, and those that do not: which are to be folded event by event."""
     opened, others = list[Opened](), list[Sequence[Recorded]]()
     for history in histories:
-        if (begun := opening(history)) is None:
+        if (begun := shared(history)) is None:
             others.append(history)
         else:
             opened.append(begun)

@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from uuid import uuid4
 
-from projections.feed import Feed
+from domain import invoice
+from projections.feed import Feed, wanted
+from projections.invoices import INVOICES
+from projections.invoices_by_order import INVOICES_BY_ORDER
+from projections.opening import shared
 from store.log import Stored, Write
 from store.memory import MemoryLog
 
-from .book import CODEC, META, draft
+from .book import CODEC, META, draft, line
 
 PACE = 0.05
 
@@ -76,4 +80,22 @@ async def test_a_log_that_is_far_ahead_is_read_without_a_pause() -> None:
     feed = feed_of(log, pace=3600.0, batch=1)
     async with asyncio.timeout(60):
         assert [(await feed.after(position))[0].position for position in range(3)] == [1, 2, 3]
+    await log.close()
+
+
+async def test_what_one_read_model_has_found_of_an_invoice_the_next_one_need_not_look_for_again() -> None:
+    log = Counting()
+    content = draft(line(1))
+    invoice_id = uuid4()
+    await log.append([Write(invoice_id, 0, content)], META)
+    await log.append([Write(invoice_id, len(content), [invoice.InvoiceCanceled()])], META)
+    events = await feed_of(log, PACE).after(0)
+    history = wanted(INVOICES, events)
+    whole = shared(history)
+    assert whole is not None
+    assert [each.name for each in whole.later] == ["InvoiceCanceled"]
+    assert shared(wanted(INVOICES_BY_ORDER, events)) is whole
+    opened = shared(history[:-1])
+    assert opened is not None
+    assert not opened.later
     await log.close()
