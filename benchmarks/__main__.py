@@ -5,23 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
-from . import goals, large, posting, rebuild, report, soak, space
+from . import audit, goals, large, posting, rebuild, report, soak, space
 from .folder import temporary
 from .goals import Goal
 from .load import TO_INSTALL, generator
 from .plans import FULL, SHORT
 from .plot import draw_goals
 from .postgres import Postgres, embedded, insert_p50
+from .processes import Server
 from .rounds import Plan, Results, measured, require_whole
 from .shapes import PACED
 from .sides import LARGE, SERVICE, Side, up
 
-# Benchmarks of their own, whose rows belong to the same table.
-JOINED: Sequence[Callable[..., list[Goal]]] = (rebuild.goals,)
+Measure = Callable[[], list[Goal]]
 
 
 def main() -> None:
@@ -39,14 +40,17 @@ def main() -> None:
     if generator() != "h2load":
         print(TO_INSTALL, file=sys.stderr)
         plan = replace(plan, contests=[each for each in plan.contests if each.how != PACED])
-    rows, text = run(plan, said.soak)
+    rows, failed, text = run(plan, said.soak)
     print(text)
     if said.keep:
         report.keep(text)
         draw_goals(rows, report.SVG)
+    if failed:
+        sys.exit(f"not measured: {'; '.join(failed)}")
 
 
-def run(plan: Plan, soak_minutes: float = 0.0) -> tuple[list[Goal], str]:
+def run(plan: Plan, soak_minutes: float = 0.0) -> tuple[list[Goal], list[str], str]:
+    """The goals, what could not be measured after the rounds, and the report."""
     wanted = {each.side for each in plan.contests}
     with (
         temporary() as folder,
@@ -56,17 +60,33 @@ def run(plan: Plan, soak_minutes: float = 0.0) -> tuple[list[Goal], str]:
         _say("all sides are up")
         results = _rounds(plan, sides, postgres)
         whole = require_whole(sides.values())
-        server = sides[SERVICE].server
-        rows = [*goals.goals(results), *large.measured(server, plan.rounds)]
-        _say("large invoices")
-        rows += posting.measured(server.target, plan.rounds, plan.posted)
-        _say("posting")
-        for joined in JOINED:
-            rows += joined(postgres, folder, short=plan is SHORT)
-        if soak_minutes:
-            rows += soak.goals(soak.soaked(server, soak_minutes), soak_minutes)
         more = [*goals.also(results), *space.measured(postgres, "large", plan.books[LARGE])]
-        return rows, report.report(results, plan, postgres.version(), whole, rows, more)
+        server = sides[SERVICE].server
+        rows, failed = goals.goals(results), list[str]()
+        for what, measure in _apart(plan, postgres, folder, server, soak_minutes).items():
+            try:
+                rows += measure()
+            except Exception as error:  # what has been measured by now is told all the same
+                failed.append(f"{what} ({type(error).__name__}: {error})")
+            _say(what)
+        told = report.report(results, plan, postgres.version(), whole, rows, more)
+        return rows, failed, told + "".join(f"\nNot measured: {each}.\n" for each in failed)
+
+
+def _apart(
+    plan: Plan, postgres: Postgres, folder: Path, server: Server, soak_minutes: float
+) -> Mapping[str, Measure]:
+    """What is measured after the rounds, one after the other."""
+    short = plan.rounds == SHORT.rounds
+    apart: dict[str, Measure] = {
+        "large invoices": lambda: large.measured(server, plan.rounds),
+        "posting": lambda: posting.measured(server.target, plan.rounds, plan.posted),
+        "rebuilding": lambda: rebuild.goals(postgres, folder, short=short),
+        "audits": lambda: audit.goals(postgres, folder, short=short),
+    }
+    if soak_minutes:
+        apart["soak"] = lambda: soak.goals(soak.soaked(server, soak_minutes), soak_minutes)
+    return apart
 
 
 def _rounds(plan: Plan, sides: Mapping[str, Side], postgres: Postgres) -> Results:
