@@ -30,6 +30,7 @@ from .visible import Watch
 
 ECHO_OF = {ECHO_GET: GET, ECHO_LIST: LIST}
 WARM_UP_PER_CALLER = 3
+LEAST_PER_CALLER = 4  # calls of a slice: with fewer, a slow one would be slow because it is short
 SUSTAINED = 0.7  # of the rate that callers reach who do not pause, where that is less than the pace wished
 
 
@@ -96,7 +97,8 @@ def measured(
                     if shape.pace
                     else 0.0
                 )
-                calls = max(shape.least, round((pace or rates[each] / shape.invoices) * plan.seconds))
+                least = max(shape.least, LEAST_PER_CALLER * each.callers)
+                calls = max(least, round((pace or rates[each] / shape.invoices) * plan.seconds))
                 slice_ = _slice(sides[each.side], each.callers, calls, shape, pace, postgres)
                 rates[each] = slice_.load.rate
                 results.slices.setdefault(each, []).append(slice_)
