@@ -18,8 +18,8 @@ READS = [
     *(Contest(ECHO, CALLERS, how) for how in (ECHO_GET, ECHO_LIST)),
 ]
 SHORT = Plan(
-    rounds=3,
-    seconds=0.8,
+    rounds=2,
+    seconds=0.6,
     contests=[
         *(Contest(side, 1) for side in (ECHO, SERVICE)),
         *(Contest(side, CALLERS) for side in (ECHO, PAUSED, SERVICE, STOCK, CRUD, ALONE)),
