@@ -100,8 +100,8 @@ def _goal_row(goal: Goal) -> Sequence[str]:
 
 
 def _summed(goals: Sequence[Goal]) -> str:
-    reached = sum(each.reached for each in goals)
-    return f"{reached} of {len(goals)} goals are reached."
+    wished = [each for each in goals if each.wished is not None]
+    return f"{sum(each.reached for each in wished)} of {len(wished)} goals are reached."
 
 
 def _side_rows(results: Results) -> Rows:
