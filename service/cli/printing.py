@@ -59,7 +59,7 @@ def money(amount: Money) -> str:
 
 
 def sum_of(value: Decimal, currency_code: str) -> str:
-    """What was worked out in a currency, with all its decimals; what was said is shown as it was said."""
+    """What was worked out in a currency, with all its decimals."""
     whole, _, fraction = value.value.partition(".")
     currency = CURRENCIES.get(currency_code)
     fraction = fraction.ljust(currency.decimals if currency else 0, "0")

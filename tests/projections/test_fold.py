@@ -109,6 +109,7 @@ async def test_after_any_history_and_any_restarts_the_read_models_are_the_fold_o
     await assert_is_fold(book, written)
 
 
+@pytest.mark.long
 async def test_two_runners_fighting_do_no_harm(book: Book) -> None:
     chance = Chance(Random(7))
     async with book.running(3), book.running(5), book.running(20):

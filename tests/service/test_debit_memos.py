@@ -315,6 +315,7 @@ async def test_memos_that_are_ready_come_first_page_by_page(own_server: House) -
     assert len((await memos(own_server).ListDebitMemos(ready)).memos) == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("same_key", [False, True], ids=["fifty keys", "one key"])
 async def test_of_fifty_callers_at_several_services_one_bills_the_memo(
     own_server: House, database: Database, same_key: bool

@@ -140,6 +140,7 @@ async def test_a_process_that_started_on_an_empty_book_hears_of_the_first_refere
         assert (await elsewhere.ingest(content("in time"))).recorded is not None
 
 
+@pytest.mark.long
 async def test_two_services_on_one_book_are_one_service(own_server: House, database: Database) -> None:
     async with at_home(database.app_dsn) as other:
         first, second = own_server.invoices, other.invoices
@@ -230,6 +231,7 @@ async def usual_seconds(house: House) -> float:
     return (time.monotonic() - began) / 10
 
 
+@pytest.mark.long
 async def test_callers_who_give_up_at_any_moment_and_ask_again_make_one_invoice_each(
     own_server: House, record_property: Callable[[str, object], None]
 ) -> None:

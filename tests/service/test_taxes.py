@@ -263,6 +263,7 @@ async def test_two_engines_on_one_invoice_one_of_them_elsewhere(database: Databa
         assert (again.replayed, again.tax, again.totals) == (True, ESTIMATED, answer.totals)
 
 
+@pytest.mark.long
 async def test_an_engine_that_is_killed_and_comes_back(database: Database, tmp_path: Path) -> None:
     async with a_house_with_an_engine(database, tmp_path) as (house, engine):
         await engine.end()

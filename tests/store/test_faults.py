@@ -76,9 +76,8 @@ async def test_a_commit_whose_acknowledgement_is_lost_is_recognised_as_done(
     assert_whole(stored)
 
 
-@pytest.mark.parametrize(
-    "seed", [0, pytest.param(1, marks=pytest.mark.long), pytest.param(2, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(3))
 async def test_cuts_in_the_middle_of_full_batches_lose_and_double_nobody(
     proxy: Proxy, remote: PostgresLog, postgres_log: PostgresLog, seed: int
 ) -> None:

@@ -79,6 +79,7 @@ async def misses_within(rounds: int, database: Database, log: PostgresLog) -> bo
     return False
 
 
+@pytest.mark.long
 async def test_readers_miss_nothing_under_four_writing_processes(
     database: Database, postgres_log: PostgresLog
 ) -> None:
