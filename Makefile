@@ -3,7 +3,7 @@
 VENV := .venv
 TOOLS := .tools
 BIN := $(VENV)/bin
-QUICK := -m "not long" -n auto --maxprocesses=4 --dist loadfile -q
+QUICK := -m "not long" -n 3 --dist loadfile -q
 LONG := -m long -n 2 -q
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)

@@ -69,9 +69,12 @@ async def _first(channel: Any, method: MethodDescriptor, raw: bytes, seconds: fl
     reply = call(iter([raw]) if method.client_streaming else raw, timeout=seconds)
     if not method.server_streaming:
         return bytes(await reply)
-    async for each in reply:
-        return bytes(each)
-    return b""
+    try:
+        async for each in reply:
+            return bytes(each)
+        return b""
+    finally:
+        reply.cancel()
 
 
 def clean(error: grpc.aio.AioRpcError) -> tuple[str, BadRequest]:
