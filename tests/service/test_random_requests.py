@@ -47,7 +47,7 @@ SAID_NO = {
     Code.ABORTED,
 }
 SECONDS_MAX = 10.0  # 0.05 on a machine at rest
-FEW, MANY = 8, 600  # examples
+FEW, MANY = 8, 150  # examples
 
 KNOWN = an_invoice("known", invoice_number="K-1", description="as agreed")
 GOOD: dict[str, list[Message]] = {
