@@ -23,7 +23,6 @@ SHORT = Plan(
     contests=[
         *(Contest(side, 1) for side in (ECHO, SERVICE)),
         *(Contest(side, CALLERS) for side in (ECHO, PAUSED, SERVICE, STOCK, CRUD, ALONE)),
-        *(Contest(side, 256) for side in (ECHO, PAUSED, SERVICE)),
         *MANY,
         *READS,
     ],
