@@ -12,10 +12,10 @@ from domain.invoice import NOTHING_SAID, AskAgain, Estimate, Said
 from store.log import Meta
 
 from .errors import Contended
+from .ongoing import Ongoing
 from .tax_remote import Engines
 from .transact import Book, Outcome
 
-ANSWER_MARGIN = 0.1  # seconds before the caller's time is over, when the rest is left to the background
 APPEND_SECONDS = 10.0  # for recording what engines said, whether or not somebody still waits
 ROUNDS_MAX = 5  # of asking, while the draft changes
 
@@ -28,7 +28,7 @@ class Estimator:
 
     book: Book
     engines: Engines
-    _going: set[asyncio.Task[Outcome[invoice.Invoice]]] = field(default_factory=set)
+    _ongoing: Ongoing[Outcome[invoice.Invoice]] = field(default_factory=Ongoing)
 
     async def estimate(
         self, invoice_id: UUID, meta: Meta, command: Estimate = ESTIMATE, *, dry_run: bool = False
@@ -51,24 +51,10 @@ class Estimator:
 
     async def within(self, invoice_id: UUID, meta: Meta, until: float) -> Outcome[invoice.Invoice] | None:
         """What came of it before it was time to answer; None: it goes on without anybody waiting."""
-        task = asyncio.create_task(self.estimate(invoice_id, meta), name=f"estimate {invoice_id}")
-        self._going.add(task)
-        task.add_done_callback(self._gone)
-        seconds = max(0.0, until - ANSWER_MARGIN - asyncio.get_running_loop().time())
-        await asyncio.wait((task,), timeout=seconds)
-        return task.result() if task.done() else None
-
-    def _gone(self, task: asyncio.Task[Outcome[invoice.Invoice]]) -> None:
-        self._going.discard(task)
-        if not task.cancelled():
-            task.exception()  # who still waited has heard it; else the background tries again
+        return await self._ongoing.within(self.estimate(invoice_id, meta), f"estimate {invoice_id}", until)
 
     async def close(self) -> None:
-        """What is not done by now is unfinished work, which another process takes up."""
-        going = tuple(self._going)
-        for task in going:
-            task.cancel()
-        await asyncio.gather(*going, return_exceptions=True)
+        await self._ongoing.close()
         await self.engines.close()
 
 

@@ -15,7 +15,8 @@ from domain.refusal import Refused
 from store.log import Meta
 
 from .errors import Contended
-from .estimator import ANSWER_MARGIN, APPEND_SECONDS
+from .estimator import APPEND_SECONDS
+from .ongoing import Ongoing
 from .tax_remote import Engines, Voided
 from .transact import Asked, Book, Outcome
 
@@ -62,7 +63,7 @@ class Poster:
 
     book: Book
     engines: Engines
-    _going: set[asyncio.Task[Posting]] = field(default_factory=set)
+    _ongoing: Ongoing[Posting] = field(default_factory=Ongoing)
 
     async def post(self, wanted: Wanted, until: float) -> Posting:
         """Answers before the time is over; a posting that waits for engines goes on without its caller."""
@@ -171,24 +172,10 @@ class Poster:
 
     async def _within(self, invoice_id: UUID, meta: Meta, until: float) -> Posting | None:
         """What came of it before it was time to answer; None: it goes on without anybody waiting."""
-        task = asyncio.create_task(self.finish(invoice_id, meta), name=f"post {invoice_id}")
-        self._going.add(task)
-        task.add_done_callback(self._gone)
-        seconds = max(0.0, until - ANSWER_MARGIN - asyncio.get_running_loop().time())
-        await asyncio.wait((task,), timeout=seconds)
-        return task.result() if task.done() else None
-
-    def _gone(self, task: asyncio.Task[Posting]) -> None:
-        self._going.discard(task)
-        if not task.cancelled():
-            task.exception()  # who still waited has heard it; else the background tries again
+        return await self._ongoing.within(self.finish(invoice_id, meta), f"post {invoice_id}", until)
 
     async def close(self) -> None:
-        """What is not done by now is unfinished work, which another process takes up."""
-        going = tuple(self._going)
-        for task in going:
-            task.cancel()
-        await asyncio.gather(*going, return_exceptions=True)
+        await self._ongoing.close()
 
 
 def _goes_on(state: invoice.Invoice) -> bool:
