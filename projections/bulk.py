@@ -166,7 +166,7 @@ async def parts(source: Source, projection: Projection, after: UUID, batch: int)
             events += _others(projection, those, whole)
             if whole and count < batch:
                 continue
-            end = len(events) if whole else _last_end(Whole(events, projection, source.known))
+            end = len(events) if whole else _last_end(Whole(events, projection.openings, source.known))
             if end or blocks:
                 yield Part(stream, blocks, wanted(projection, events[:end]), count, whole)
                 blocks, events, count = [], events[end:], 0

@@ -13,6 +13,7 @@ from domain import credit_memo, invoice
 from store.log import Recorded
 from store.schema import REGISTRY
 
+from .opening import append_size
 from .projection import Connection, Poison, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
@@ -235,10 +236,6 @@ def _row(found: FoundCreditMemo) -> tuple[object, ...]:
     )
 
 
-def _size(recorded: Recorded) -> int:
-    return int(recorded.event.size)
-
-
 CREDIT_MEMOS = Projection(
     name="credit_memos",
     code=1,
@@ -246,7 +243,7 @@ CREDIT_MEMOS = Projection(
     create=CREATE,
     index=INDEX,
     project=project,
-    openings={"CreditMemoPosted": _size},
+    openings={"CreditMemoPosted": append_size},
     views=(
         View(
             name="credit_memos",

@@ -13,6 +13,7 @@ from domain import debit_memo
 from store.log import Recorded
 from store.schema import REGISTRY
 
+from .opening import append_size
 from .projection import Connection, Poison, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
@@ -225,10 +226,6 @@ def _row(found: FoundMemo) -> tuple[object, ...]:
     )
 
 
-def _size(recorded: Recorded) -> int:
-    return int(recorded.event.size)
-
-
 DEBIT_MEMOS = Projection(
     name="debit_memos",
     code=1,
@@ -236,7 +233,7 @@ DEBIT_MEMOS = Projection(
     create=CREATE,
     index=INDEX,
     project=project,
-    openings={"DebitMemoDrafted": _size, "DebitMemoUpdated": _size},
+    openings={"DebitMemoDrafted": append_size, "DebitMemoUpdated": append_size},
     views=(
         View(
             name="debit_memos",

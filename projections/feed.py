@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 from uuid import UUID
@@ -14,7 +14,7 @@ import msgspec
 
 from store.log import Event, Log, Meta, Recorded, Stored, Unreadable
 
-from .projection import Poison, Projection
+from .projection import Poison, Projection, Size
 
 BATCH_EVENTS = 2_000  # read at once; more only where one append has more
 BATCHES_KEPT = 4
@@ -38,6 +38,7 @@ class Fed(msgspec.Struct, gc=False, eq=False):
     decode: Decode
     kept: Recorded | None = None
     begun: tuple[int, int, object] | None = None  # what read models share that begin with it
+    size: int = 0  # of the append that it opens, once that is known
 
     @property
     def stored(self) -> Stored:
@@ -99,16 +100,24 @@ class Feed:
 
     async def after(self, position: int, least: int = 1) -> Sequence[Fed]:
         """What follows a position: at least so many events where there are as many, none at the end."""
+        if found := self._known(position, least):
+            return found
         asked = self._reads
         async with self._turn:
-            for after, events in self._kept:
-                following = events[bisect_right(events, position, key=_position) :]
-                if after <= position and len(following) >= least:
-                    return following
+            if found := self._known(position, least):
+                return found
             if self._end == position and self._reads > asked:
                 return ()  # it was looked for while this one waited
             await asyncio.sleep(self._due - asyncio.get_running_loop().time())
             return await self._read(position, max(self._batch, 2 * least))
+
+    def _known(self, position: int, least: int) -> Sequence[Fed]:
+        """What was read already, where that is enough."""
+        for after, events in self._kept:
+            following = events[bisect_right(events, position, key=_position) :]
+            if after <= position and len(following) >= least:
+                return following
+        return ()
 
     async def wait(self, position: int, seconds: float) -> None:
         await self._log.wait(position, seconds)
@@ -131,7 +140,7 @@ def _position(event: Fed) -> int:
     return event.position
 
 
-async def whole(feed: Feed, position: int, projection: Projection, known: Collection[str]) -> Whole:
+async def whole(feed: Feed, position: int, openings: Mapping[str, Size], known: Collection[str]) -> Whole:
     """What follows a position, as far as it is whole and can be read; none at the end of the log.
 
     A part of an invoice is never shown: a batch that the limit has cut in the middle of an append ends before
@@ -140,7 +149,7 @@ async def whole(feed: Feed, position: int, projection: Projection, known: Collec
     """
     events = await feed.after(position)
     while True:
-        found = Whole(events, projection, known)
+        found = Whole(events, openings, known)
         if found.ends or not events:
             return found
         if found.poison is not None:
@@ -155,13 +164,12 @@ async def whole(feed: Feed, position: int, projection: Projection, known: Collec
 class Whole:
     """A batch and the places where it can end; `poison` is what stands behind the last of them, if any."""
 
-    def __init__(self, events: Sequence[Fed], projection: Projection, known: Collection[str]) -> None:
+    def __init__(self, events: Sequence[Fed], openings: Mapping[str, Size], known: Collection[str]) -> None:
         self._events = events
-        self._projection = projection
         self.ends: list[int] = []
         self.poison: Poison | None = None
         try:
-            for end in _ends(events, projection, known):
+            for end in _ends(events, openings, known):
                 self.ends.append(end)
         except Poison as poison:
             self.poison = poison
@@ -169,31 +177,26 @@ class Whole:
     def __bool__(self) -> bool:
         return bool(self.ends)
 
-    def upto(self, appends: int) -> tuple[Sequence[Recorded], int]:
-        """The events that the projection wants of so many appends, and the position where those end."""
+    def upto(self, appends: int) -> tuple[Sequence[Fed], int]:
+        """The events of so many appends, and the position where those end."""
         count = self.ends[min(appends, len(self.ends)) - 1]
         taken = self._events[:count]
-        return wanted(self._projection, taken), taken[-1].position
-
-    def passed_over(self) -> int | None:
-        """Where it ends, if there is nothing in it that the projection wants."""
-        taken = self._events[: self.ends[-1]]
-        nothing = self._projection.topics.isdisjoint([event.name for event in taken])
-        return taken[-1].position if nothing else None
+        return taken, taken[-1].position
 
     def within(self, position: int) -> int:
         """How many of the appends end at or before a position."""
         return sum(self._events[end - 1].position <= position for end in self.ends)
 
 
-def _ends(events: Sequence[Fed], projection: Projection, known: Collection[str]) -> Iterator[int]:
+def _ends(events: Sequence[Fed], openings: Mapping[str, Size], known: Collection[str]) -> Iterator[int]:
     """How many events make a batch in which nothing is half: one number for each such place."""
     open_: dict[UUID, int] = {}  # streams in the middle of an append, and its last version
     for count, event in enumerate(events, 1):
         if event.name not in known:
             raise Poison(event.position, event.name, f"{event.name} is newer than this program")
-        if size := projection.openings.get(event.name):
-            open_[event.stream] = event.version + size(event.decoded) - 1
+        if (size := openings.get(event.name)) is not None:
+            event.size = event.size or size(cast(Recorded, event))
+            open_[event.stream] = event.version + event.size - 1
         if open_ and event.version >= open_.get(event.stream, NEVER):
             del open_[event.stream]
         if not open_:

@@ -18,6 +18,7 @@ from domain import invoice
 from store.log import Recorded
 from store.schema import REGISTRY
 
+from .opening import append_size
 from .projection import Poison
 
 Late = invoice.TaxEstimated | invoice.TaxSkipped | invoice.TaxPosted | invoice.InvoicePosted
@@ -70,19 +71,14 @@ encode = _encoder.encode
 decode = _decoder.decode
 
 
-def _size(recorded: Recorded) -> int:
-    """An invoice's content comes in one append, whose first event says how many there are."""
-    return int(recorded.event.size)
-
-
 def _estimates(recorded: Recorded) -> int:
     """The answers of several engines are taken together, and with the posting that they are for."""
     return 1 + int(recorded.event.following)
 
 
 OPENINGS = {
-    "InvoiceDrafted": _size,
-    "InvoiceRevised": _size,
+    "InvoiceDrafted": append_size,
+    "InvoiceRevised": append_size,
     "TaxEstimated": _estimates,
     "TaxSkipped": _estimates,
     "TaxPosted": _estimates,

@@ -8,6 +8,7 @@ rows are the same however the log was cut into batches.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -58,6 +59,7 @@ class Header(msgspec.Struct, gc=False):
     reference: Named | None = None
     source: System | None = None
     purchase_order_number: str = ""
+    accounting_period_id: str = ""
     labels: dict[str, str] = {}
 
 
@@ -84,6 +86,8 @@ class OfOrder(msgspec.Struct, gc=False):
 class LineData(msgspec.Struct, gc=False):
     charge: Decimal
     tax_status: str
+    shipping_address: str
+    accounting_period_id: str = ""
     reference: OfOrder | None = None
 
 
@@ -95,6 +99,14 @@ class TaxedData(msgspec.Struct, gc=False):
 
 class Amount(msgspec.Struct, gc=False):
     amount: Decimal
+
+
+class Sized(msgspec.Struct, gc=False):
+    size: int
+
+
+class Opening(msgspec.Struct, gc=False):
+    data: Sized
 
 
 # What is put together
@@ -154,17 +166,26 @@ class Opened(msgspec.Struct, gc=False):
     stored_summary: bytes
     line_orders: frozenset[str]
     body: Sequence[Recorded]
-    tax_statuses: Sequence[str]
+    lines: Sequence[LineData]
     taxed: Mapping[int, Taxed]
     later: Sequence[Recorded]
 
 
+_sized = msgspec.json.Decoder(Opening).decode
 _drafted = msgspec.json.Decoder(Drafted).decode
 _header = msgspec.json.Decoder(Header).decode
 _line = msgspec.json.Decoder(LineData).decode
 _taxed = msgspec.json.Decoder(TaxedData).decode
 _amounts = msgspec.json.Decoder(list[Amount]).decode
 encode = msgspec.json.Encoder().encode
+
+
+def append_size(recorded: Recorded) -> int:
+    """How many events the append has that begins with this one, learned without the rest of it."""
+    if recorded.state.startswith(TODAY.get(recorded.name, NEVER)):
+        with contextlib.suppress(msgspec.MsgspecError):
+            return _sized(recorded.state).data.size
+    return int(recorded.event.size)  # which is refused where it cannot be read
 
 
 def opening(history: Sequence[Recorded]) -> Opened | None:
@@ -212,7 +233,7 @@ def addresses_of(opened: Opened) -> bytes:
 
 def lines_of(opened: Opened) -> list[Line]:
     added = [data_of(each.state, each.personal) for each in opened.body if each.name == LINE]
-    lines = [Line(Raw(data), status) for data, status in zip(added, opened.tax_statuses, strict=True)]
+    lines = [Line(Raw(data), line.tax_status) for data, line in zip(added, opened.lines, strict=True)]
     for number, taxed in opened.taxed.items():
         line = lines[number - 1]
         line.rows, line.row_texts, line.tax = taxed.rows, taxed.texts, taxed.amount
@@ -222,7 +243,7 @@ def lines_of(opened: Opened) -> list[Line]:
 def _opened(
     first: Recorded, body: Sequence[Recorded], later: Sequence[Recorded], drafted: Drafted
 ) -> Opened | None:
-    statuses, orders, taxed = list[str](), set[str](), dict[int, Taxed]()
+    lines, orders, taxed = list[LineData](), set[str](), dict[int, Taxed]()
     charge = tax = NOTHING
     for event in body:
         name, state = event.name, event.state
@@ -231,18 +252,19 @@ def _opened(
         if name == LINE:
             line = _line(state[state.index(DATA) + DATA_BYTES : -1])
             charge += line.charge
-            statuses.append(line.tax_status)
+            lines.append(line)
             if line.reference is not None and line.reference.order_id:
                 orders.add(line.reference.order_id)
         elif name == TAX:
-            tax += _tax(event, len(statuses), taxed)
-    if not statuses or not (charge + tax).is_finite():
+            tax += _tax(event, len(lines), taxed)
+    if not lines or not (charge + tax).is_finite():
         return None
+    statuses = {each.tax_status for each in lines}
     status = next(each for each in LEAST_FIRST if each in statuses)
     header = _header(drafted.data.header)
-    summary = _summary(first, body[-1], drafted, header, Totals(charge, tax), status, len(statuses))
+    summary = _summary(first, body[-1], drafted, header, Totals(charge, tax), status, len(lines))
     stored, by_lines = encode(summary), frozenset(orders) if orders else NO_ORDERS
-    return Opened(first.stream, header, summary, stored, by_lines, body, statuses, taxed, later)
+    return Opened(first.stream, header, summary, stored, by_lines, body, lines, taxed, later)
 
 
 def _tax(event: Recorded, lines: int, taxed: dict[int, Taxed]) -> Decimal:

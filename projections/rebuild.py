@@ -19,7 +19,7 @@ from . import bulk, checkpoint, generations, rebuilds
 from .bulk import Source, fill
 from .checkpoint import ERROR_TEXT_MAX, Mark, move
 from .compare import Comparison, compare, snapshot
-from .feed import Decode, Feed, whole
+from .feed import Decode, Feed, wanted, whole
 from .generations import Key, hold, key, mark_of, newest
 from .projection import LOST, Connection, NotReady, Poison, Pool, Projection
 from .rebuilds import Rebuild, Superseded, step
@@ -213,10 +213,11 @@ class Rebuilder:
             mark = await mark_of(connection, projection, generation)
             assert mark is not None
             while mark.position < upto:
-                batch = await whole(self._feed, mark.position, projection, self._known)
+                batch = await whole(self._feed, mark.position, projection.openings, self._known)
                 if not (appends := batch.within(upto)):
                     break
-                recorded, reached = batch.upto(appends)
+                events, reached = batch.upto(appends)
+                recorded = wanted(projection, events)
                 async with connection.transaction():
                     await move(connection, projection, mark, reached)
                     if recorded:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from operator import attrgetter
 from uuid import UUID
 
 from domain import credit_memo, invoice
@@ -17,8 +18,9 @@ from store.log import Recorded
 from store.schema import REGISTRY
 
 from .invoice_filter import Parameters, Today, todays
-from .invoice_summary import OPENINGS, by_invoice, continued
-from .projection import Connection, Poison, Projection, Rows, View
+from .invoice_summary import OPENINGS, Histories, by_invoice, continued, parted
+from .opening import NOTHING, Opened, append_size, shared
+from .projection import Block, Connection, Poison, Projection, Rows, View, write
 from .reader import Answer, Reader
 
 # Drafts have a row as well: what they come to is needed once they are posted.
@@ -60,6 +62,7 @@ COLUMNS = {
     "balance": "numeric",
 }
 ROWS = Rows(COLUMNS)
+_row = attrgetter(*COLUMNS)
 STORED = f"SELECT {', '.join(COLUMNS)} FROM {{table}} WHERE id = ANY(%s)"
 REMOVE = "DELETE FROM {table} WHERE id = ANY(%s)"
 INVOICE, CREDIT = "INVOICE", "CREDIT_MEMO"
@@ -188,12 +191,46 @@ class Item:
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice and credit memo of the batch, once, as the batch leaves it."""
-    histories = by_invoice(batch)
-    stored = await _stored(connection, table, continued(histories))
-    items = [_fold(stored.get(history[0].stream), history) for history in histories]
-    if stored:
+    new, known = parted(by_invoice(batch))
+    if new:
+        await write(connection, table, begin(new))
+    if known:
+        stored = await _stored(connection, table, continued(known))
+        items = [_fold(stored.get(history[0].stream), history) for history in known]
         await connection.execute(REMOVE.format(table=table).encode(), (list(stored),))
-    await ROWS.write(connection, table, ([getattr(item, name) for name in COLUMNS] for item in items))
+        await ROWS.write(connection, table, map(_row, items))
+
+
+def begin(histories: Histories) -> Sequence[Block]:
+    """Invoices and credit memos from their first event on."""
+    return (ROWS.block(map(_row, map(_begun, histories))),)
+
+
+def _begun(history: Sequence[Recorded]) -> Item:
+    opened = shared(history)
+    if opened is None:
+        return _fold(None, history)
+    return _fold(_drafted(opened), opened.later) if opened.later else _drafted(opened)
+
+
+def _drafted(opened: Opened) -> Item:
+    header, totals = opened.header, opened.summary.totals
+    return Item(
+        id=opened.id,
+        kind=INVOICE,
+        version=opened.summary.version,
+        status=invoice.Status.DRAFT.value,
+        account_id=header.account_id,
+        legal_entity_id=header.legal_entity_id,
+        currency=header.currency,
+        due_date=header.due_date,
+        charge=totals.charge,
+        tax=totals.tax,
+        converted=NOTHING,
+        paid=NOTHING,
+        credited=NOTHING,
+        balance=totals.charge + totals.tax,
+    )
 
 
 async def _stored(connection: Connection, table: str, ids: Sequence[UUID]) -> Mapping[UUID, Item]:
@@ -303,10 +340,6 @@ def _credit(before: Item | None, history: Sequence[Recorded]) -> Item:
     return replace(before, version=history[-1].version, credited=applied, balance=balance)
 
 
-def _size(recorded: Recorded) -> int:
-    return int(recorded.event.size)
-
-
 EVENTS = (*invoice.EVENTS, *credit_memo.EVENTS)
 RECEIVABLES = Projection(
     name="receivables",
@@ -315,7 +348,9 @@ RECEIVABLES = Projection(
     create=CREATE,
     index=INDEX,
     project=project,
-    openings={**OPENINGS, "CreditMemoPosted": _size},
+    openings={**OPENINGS, "CreditMemoPosted": append_size},
+    lazy=True,
+    begin=begin,
     views=(
         View(
             name="receivables",

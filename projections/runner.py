@@ -14,7 +14,7 @@ import structlog
 from store.log import Log, Recorded, Unavailable
 
 from .checkpoint import Mark, Stale, mark, move, stand_still
-from .feed import BATCH_EVENTS, Decode, Feed, Whole, whole
+from .feed import BATCH_EVENTS, Decode, Feed, Whole, wanted, whole
 from .leases import Leases
 from .projection import LOST, NotReady, Poison, Pool, Projection
 
@@ -142,12 +142,12 @@ class _Follower:
         since = self._mark = self._mark or await self._read_mark()
         position = max(since.position, self._ahead)
         try:
-            batch = await whole(self._feed, position, self.projection, self._known)
+            batch = await whole(self._feed, position, self.projection.openings, self._known)
         except Poison as poison:
             await self._fail(since, poison)
             return
         idle = self._moved + IDLE_SECONDS - asyncio.get_running_loop().time()
-        if batch and idle > 0 and (passed := batch.passed_over()) is not None:
+        if batch and idle > 0 and (passed := self._passed_over(batch)) is not None:
             self._ahead = passed
         elif batch:
             await self._take(since, batch)
@@ -157,6 +157,11 @@ class _Follower:
         else:
             await self._rest(self._feed.wait(since.position, POLL_SECONDS))
             self._mark = None  # another generation may be the live one by now
+
+    def _passed_over(self, batch: Whole) -> int | None:
+        """Where it ends, if there is nothing in it that the projection wants."""
+        events, upto = batch.upto(APPENDS_MAX)
+        return upto if self.projection.topics.isdisjoint([event.name for event in events]) else None
 
     async def _pass_over(self, since: Mark, upto: int) -> None:
         """Tell how far nothing was to be projected, once that is due."""
@@ -174,7 +179,8 @@ class _Follower:
     async def _take(self, since: Mark, batch: Whole) -> None:
         appends = min(self._appends, len(batch.ends))
         try:
-            self._mark = await self._advance(since, *batch.upto(appends))
+            events, upto = batch.upto(appends)
+            self._mark = await self._advance(since, wanted(self.projection, events), upto)
         except Stale as stale:
             self._overtaken(stale)
         except (*LOST, Unavailable, TimeoutError):
@@ -183,7 +189,7 @@ class _Follower:
             if appends > 1:
                 self._appends = appends // 2  # nearer to the one that it is
             else:
-                await self._fail(since, _blamed(error, batch))
+                await self._fail(since, _blamed(error, self.projection, batch))
         else:
             self._appends, self._attempts, self._error = APPENDS_MAX, 0, ""
 
@@ -248,11 +254,12 @@ def _pause(times: int) -> float:
     return min(PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN * 2.0 ** min(times - 1, 16)) * random.uniform(0.5, 1.0)
 
 
-def _blamed(error: Exception, batch: Whole) -> Poison:
+def _blamed(error: Exception, projection: Projection, batch: Whole) -> Poison:
     """The event that is to blame; of one append the first, where the fault does not say."""
     if isinstance(error, Poison):
         return error
-    recorded, position = batch.upto(1)
+    events, position = batch.upto(1)
+    recorded = [event for event in events if event.name in projection.topics]
     event = recorded[0].name if recorded else ""
     at = recorded[0].position if recorded else position
     return Poison(at, event, f"{type(error).__name__}: {error}")

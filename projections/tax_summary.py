@@ -17,10 +17,12 @@ import msgspec
 
 from domain import invoice
 from domain.tax import EstimatedRow
+from store.codec import DATA, DATA_BYTES
 from store.log import Recorded
 
-from .invoice_summary import OPENINGS, by_invoice, continued
-from .projection import Connection, Poison, Projection, Rows, View
+from .invoice_summary import OPENINGS, Histories, by_invoice, continued, parted
+from .opening import ADDRESS, LINE, NOTHING, Opened, shared
+from .projection import Block, Connection, Poison, Projection, Rows, View, write
 
 # The state of an invoice is kept beside its rows, as its lines are not at hand when it changes.
 CREATE = """
@@ -121,8 +123,33 @@ class Taxed:
     lines: list[Line] = field(default_factory=list)
 
 
+class Address(msgspec.Struct, gc=False):
+    """What is read of an address group where an invoice begins plainly."""
+
+    group: str
+    state: str
+    country: str
+
+
+class ImportedRow(msgspec.Struct, gc=False):
+    amount: Decimal
+    rate: Decimal
+    name: str
+    code: str
+    exempt_amount: Decimal = NOTHING
+
+
+class Imported(msgspec.Struct, gc=False):
+    """And of the taxes of a line."""
+
+    line: int
+    rows: list[ImportedRow]
+
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Taxed).decode
+_address = msgspec.json.Decoder(Address).decode
+_taxes = msgspec.json.Decoder(Imported).decode
 
 
 # Rows
@@ -130,15 +157,68 @@ _decode = msgspec.json.Decoder(Taxed).decode
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice of the batch, once, as the batch leaves it."""
-    histories = by_invoice(batch)
-    stored = await _stored(connection, table, continued(histories))
-    taxed = {history[0].stream: _fold(stored.get(history[0].stream), history) for history in histories}
-    if stored:
+    new, known = parted(by_invoice(batch))
+    if new:
+        await write(connection, table, begin(new))
+    if known:
+        stored = await _stored(connection, table, continued(known))
+        taxed = {history[0].stream: _fold(stored.get(history[0].stream), history) for history in known}
         for remove in REMOVE:
             await connection.execute(remove.format(table=table).encode(), (list(stored),))
-    await ROWS.write(connection, table, (row for key, each in taxed.items() for row in _rows(key, each)))
-    states = ((key, _encode(each)) for key, each in taxed.items())
-    await STATES.write(connection, table, states)
+        await write(connection, table, _blocks(taxed))
+
+
+def begin(histories: Histories) -> Sequence[Block]:
+    """Invoices from their first event on."""
+    return _blocks({history[0].stream: _first(history) for history in histories})
+
+
+def _blocks(taxed: Mapping[UUID, Taxed]) -> Sequence[Block]:
+    rows = [row for key, each in taxed.items() for row in _rows(key, each)]
+    return ROWS.block(rows), STATES.block([(key, _encode(each)) for key, each in taxed.items()])
+
+
+def _first(history: Sequence[Recorded]) -> Taxed:
+    opened = shared(history)
+    drafted = _drafted(opened) if opened is not None else None
+    return _fold(drafted, opened.later) if opened is not None and drafted else _fold(None, history)
+
+
+def _drafted(opened: Opened) -> Taxed | None:
+    """What is taxed of an invoice that begins plainly; None where it is not as plain as that."""
+    header, lines = opened.header, iter(opened.lines)
+    taxed = Taxed(
+        version=opened.summary.version,
+        status=invoice.Status.DRAFT.value,
+        legal_entity_id=header.legal_entity_id,
+        period=header.accounting_period_id,
+        month=header.invoice_date.replace(day=1),
+        currency=header.currency,
+    )
+    try:
+        for each in opened.body:
+            if each.name == LINE:
+                line = next(lines)
+                period = line.accounting_period_id or taxed.period
+                taxed.lines.append(Line(line.charge, line.shipping_address, period))
+            else:
+                _take(taxed, each.name, each.state[each.state.index(DATA) + DATA_BYTES : -1])
+    except (msgspec.MsgspecError, LookupError, ValueError):
+        return None
+    return taxed
+
+
+def _take(taxed: Taxed, name: str, data: bytes) -> None:
+    """An address group, or the taxes of a line."""
+    if name == ADDRESS:
+        address = _address(data)
+        taxed.places[address.group] = (address.country, address.state)
+        return
+    imported = _taxes(data)
+    line = taxed.lines[imported.line - 1]
+    line.taxes = [_imported(row, line, taxed) for row in imported.rows]
+    if not all((row.rate + row.exempt_amount).is_finite() for row in imported.rows):
+        raise ValueError("not a finite number")
 
 
 async def _stored(connection: Connection, table: str, ids: Sequence[UUID]) -> Mapping[UUID, Taxed]:
@@ -203,7 +283,7 @@ def _begun(header: invoice.Header) -> Taxed:
     )
 
 
-def _imported(row: invoice.TaxRow, line: Line, taxed: Taxed) -> Tax:
+def _imported(row: invoice.TaxRow | ImportedRow, line: Line, taxed: Taxed) -> Tax:
     country, region = taxed.places[line.shipping]
     return Tax(
         country=country,
@@ -273,6 +353,8 @@ TAX_SUMMARY = Projection(
     index=INDEX,
     project=project,
     openings=OPENINGS,
+    lazy=True,
+    begin=begin,
     views=(
         View(
             name="tax_summary",
