@@ -1,4 +1,8 @@
-"""Look-ups of many callers, asked together: what comes while others are answered goes with the next."""
+"""Look-ups of many callers, asked together: what comes while others are answered goes with the next.
+
+Those that differ in their parameters alone make one statement, which is given all of them as arrays: to start
+a statement costs PostgreSQL several times as much as to look a row up.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,15 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
 
-from store.session import INT8, TEXT, UUID_, Call, Lost, Refused, Rows, Session, Statement, int8
+from store.deadlines import NEVER, Deadlines
+from store.session import Call, Lost, Refused, Rows, Session, Statement, int8s, texts, uuids
 
 SESSIONS = 2  # one is read from while the other is worked for
 TOGETHER_MAX = 64
@@ -20,18 +26,42 @@ ANSWER_SECONDS_MAX = 10.0
 SETTINGS = """
     SET application_name = 'daybook';
     SET default_transaction_read_only = on;
+    SET plan_cache_mode = force_generic_plan;
+    SET enable_seqscan = off;
     SET tcp_keepalives_idle = 5;
     SET tcp_keepalives_interval = 5;
     SET tcp_keepalives_count = 3;
+"""
+# What is asked, row by row, and the answer to each. Rows of one answer stay in its order: there is nothing to
+# do for the planner but to take what is asked one by one, as an index answers each.
+TOGETHER = """
+SELECT asked."#", answer.*
+FROM unnest({arrays}) AS asked ("#"{names}) CROSS JOIN LATERAL ({sql}) AS answer
 """
 
 _NAMED = re.compile(r"%\((\w+)\)s")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """What questions have in common that are asked in one statement."""
+
+    names: tuple[str, ...]
+    types: tuple[type, ...]
+    statement: Statement
+
+    def call(self, asked: Sequence[Mapping[str, object]]) -> Call:
+        arrays = [int8s(range(len(asked)))]
+        for name, kind in zip(self.names, self.types, strict=True):
+            arrays.append(_BINARY[kind][1]([each[name] for each in asked]))
+        return Call(self.statement, arrays)
+
+
 class Asked(NamedTuple):
     """A question and where its answer is waited for."""
 
-    call: Call
+    form: Form
+    parameters: Mapping[str, object]
     answer: asyncio.Future[Rows]
 
 
@@ -46,6 +76,7 @@ class Gathered:
         self._waiting: list[Asked] = []
         self._idle: list[Session] = []
         self._rounds: set[asyncio.Task[None]] = set()
+        self._deadlines: Deadlines[asyncio.Future[Rows]] = Deadlines(_late)
 
     async def __aenter__(self) -> Gathered:
         return self
@@ -53,15 +84,20 @@ class Gathered:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def ask(self, sql: str, parameters: Mapping[str, object]) -> Rows:
-        """The rows; raises what psycopg raises."""
+    async def ask(self, sql: str, parameters: Mapping[str, object], until: float = NEVER) -> Rows:
+        """The rows; raises what psycopg raises, and TimeoutError at that instant of the loop's clock."""
         answer: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
-        self._waiting.append(Asked(_call(sql, parameters), answer))
+        self._deadlines.add(answer, until)
+        form = _form(sql, tuple(parameters), tuple(map(type, parameters.values())))
+        self._waiting.append(Asked(form, parameters, answer))
         if len(self._rounds) < SESSIONS:
             task = asyncio.create_task(self._run(), name="look-ups")
             self._rounds.add(task)
             task.add_done_callback(self._rounds.discard)
-        return await answer
+        try:
+            return await answer
+        finally:
+            self._deadlines.discard(answer)
 
     async def close(self) -> None:
         for task in list(self._rounds):
@@ -77,7 +113,9 @@ class Gathered:
             try:
                 if asked:
                     await self._answer(asked)
-            except (Lost, Refused) as error:
+            except Refused as refused:
+                _fail(asked, _error(refused))
+            except Lost as error:
                 _fail(asked, psycopg.OperationalError(str(error)))
             except Exception as error:  # whatever it is, those who come after are answered
                 _fail(asked, error)
@@ -86,24 +124,26 @@ class Gathered:
                 raise
 
     async def _answer(self, asked: Sequence[Asked]) -> None:
+        forms: dict[Form, list[Asked]] = {}
+        for each in asked:
+            forms.setdefault(each.form, []).append(each)
+        calls = [form.call([each.parameters for each in those]) for form, those in forms.items()]
         try:
-            rows = await self._exchange([each.call for each in asked])
+            answers = await self._exchange(calls)
         except Refused:  # one of them, and so all that come after it
-            for each in asked:
-                await self._answer_one(each)
-        else:
-            for each, found in zip(asked, rows, strict=True):
-                if not each.answer.done():
-                    each.answer.set_result(found)
+            if len(asked) > 1:
+                for each in asked:
+                    await self._answer_one(each)
+                return
+            raise
+        for those, rows in zip(forms.values(), answers, strict=True):
+            _tell(those, rows)
 
     async def _answer_one(self, asked: Asked) -> None:
         try:
-            [rows] = await self._exchange([asked.call])
+            await self._answer([asked])
         except Refused as refused:
             _fail([asked], _error(refused))
-        else:
-            if not asked.answer.done():
-                asked.answer.set_result(rows)
 
     async def _exchange(self, calls: Sequence[Call]) -> list[Rows]:
         """A connection that was lost while it was idle is made anew: a question may be asked again."""
@@ -125,6 +165,21 @@ class Gathered:
         return rows
 
 
+def _tell(asked: Sequence[Asked], rows: Rows) -> None:
+    """To each its rows."""
+    found: list[Rows] = [[] for _ in asked]
+    for row in rows:
+        found[row[0]].append(row[1:])
+    for each, those in zip(asked, found, strict=True):
+        if not each.answer.done():
+            each.answer.set_result(those)
+
+
+def _late(answer: asyncio.Future[Rows]) -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError())
+
+
 def _fail(asked: Sequence[Asked], error: Exception) -> None:
     for each in asked:
         if not each.answer.done():
@@ -138,23 +193,13 @@ def _error(refused: Refused) -> psycopg.Error:
         return psycopg.OperationalError(str(refused))
 
 
-def _call(sql: str, parameters: Mapping[str, object]) -> Call:
-    names, text = _numbered(sql)
-    values = [_BINARY[type(value)](value) for value in map(parameters.__getitem__, names)]
-    return Call(_statement(text, tuple([of for of, _ in values])), [value for _, value in values])
-
-
 @lru_cache(maxsize=1024)
-def _numbered(sql: str) -> tuple[tuple[str, ...], str]:
-    """The names of the parameters, and the text with their numbers in their places."""
-    names = tuple(dict.fromkeys(_NAMED.findall(sql)))
-    return names, _NAMED.sub(lambda found: f"${names.index(found[1]) + 1}", sql)
-
-
-@lru_cache(maxsize=1024)
-def _statement(sql: str, types: tuple[int, ...]) -> Statement:
-    mark = hashlib.sha256(f"{types} {sql}".encode()).hexdigest()[:16]
-    return Statement(f"look_up_{mark}", sql, types)
+def _form(sql: str, names: tuple[str, ...], types: tuple[type, ...]) -> Form:
+    arrays = ", ".join(f"${n}::{_BINARY[kind][0]}" for n, kind in enumerate((int, *types), 1))
+    columns = "".join(f', "{name}"' for name in names)
+    together = TOGETHER.format(arrays=arrays, names=columns, sql=_NAMED.sub(r'asked."\1"', sql))
+    mark = hashlib.sha256(together.encode()).hexdigest()[:16]
+    return Form(names, types, Statement(f"look_up_{mark}", together))
 
 
 def plain(parameters: Mapping[str, object]) -> bool:
@@ -162,8 +207,8 @@ def plain(parameters: Mapping[str, object]) -> bool:
     return all(type(value) in _BINARY for value in parameters.values())
 
 
-_BINARY: Mapping[type, Callable[[Any], tuple[int, bytes]]] = {
-    UUID: lambda value: (UUID_, value.bytes),
-    str: lambda value: (TEXT, value.encode()),
-    int: lambda value: (INT8, int8(value)),
+_BINARY: Mapping[type, tuple[str, Callable[[Any], bytes]]] = {
+    UUID: ("uuid[]", uuids),
+    str: ("text[]", texts),
+    int: ("int8[]", int8s),
 }

@@ -80,12 +80,20 @@ class Reader:
         until = min(float("inf") if deadline is None else deadline, loop.time() + QUERY_SECONDS_MAX)
         if (edition := ASKED.get()) is not None:
             return await self._of(edition, projection, query, parameters, until)
-        seen = 0
+        together = prepare and self._gathered is not None and plain(parameters)
+        seen = self._heard(projection) if min_position else 0
         try:
+            if together and seen >= min_position:  # nobody need wait, and who is asked keeps the time
+                answer = await self._look(projection, query, parameters, until)
+                if answer.position >= min_position:
+                    return answer
+                seen = answer.position
             async with asyncio.timeout_at(until):
                 while True:
                     seen = max(seen, await self._told(projection, min_position))
-                    answer = await self._look(projection, query, parameters, prepare)
+                    answer = await self._look(
+                        projection, query, parameters, until, together=together, prepare=prepare
+                    )
                     if answer.position >= min_position:
                         return answer
                     seen = answer.position
@@ -115,6 +123,11 @@ class Reader:
         answer = await self.ask(projection, "SELECT 1", {}, min_position=position, deadline=deadline)
         return answer.position
 
+    def _heard(self, projection: Projection) -> int:
+        """The position that the read model is known to have seen."""
+        generation = self._generations.get(projection)
+        return self._tidings.heard(projection.table(generation)) if generation else 0
+
     async def _told(self, projection: Projection, position: int) -> int:
         """Wait until the position is told, or it is time to look; answers the one that was told."""
         if not position:
@@ -124,13 +137,24 @@ class Reader:
         return self._tidings.heard(table)
 
     async def _look(
-        self, projection: Projection, query: str, parameters: Parameters, prepare: bool
+        self,
+        projection: Projection,
+        query: str,
+        parameters: Parameters,
+        until: float,
+        *,
+        together: bool = True,
+        prepare: bool = True,
     ) -> Answer[Rows]:
         """Ask the generation that was live last, and ask again where it no longer is."""
         generation = self._generations.get(projection) or await self._live(projection)
         for _ in range(GENERATIONS_MAX):
+            sql = _sql(projection, query, generation)
             try:
-                rows = await self._rows(_sql(projection, query, generation), parameters, prepare)
+                if together:
+                    rows = await self._together(sql, parameters, until)
+                else:
+                    rows = await self._rows(sql, parameters, prepare)
             except psycopg.errors.UndefinedTable:
                 generation = await self._live(projection)
                 continue
@@ -153,11 +177,17 @@ class Reader:
             raise NotReady(projection.wire_name)
         return int(rows[0][0])
 
+    async def _together(self, sql: str, parameters: Parameters, until: float) -> Rows:
+        assert self._gathered is not None
+        try:
+            return await self._gathered.ask(sql, parameters, until)
+        except psycopg.Error as error:
+            with surfacing(but=psycopg.errors.UndefinedTable):
+                raise error
+
     async def _rows(self, sql: str, parameters: Parameters, prepare: bool) -> Rows:
         """A question whose connection was lost, while it was idle perhaps, is asked again on another."""
         with surfacing(but=psycopg.errors.UndefinedTable):
-            if prepare and self._gathered is not None and plain(parameters):
-                return await self._gathered.ask(sql, parameters)
             for _ in range(self._pool.max_size):
                 connection: Connection | None = None
                 try:
