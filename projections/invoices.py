@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from operator import itemgetter
+from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
@@ -31,8 +32,10 @@ from .invoice_views import ALL_INVOICES, BY_ACCOUNT
 from .opening import addresses_of, lines_of, opened_of
 from .projection import Block, Connection, Projection, write
 from .reader import Answer, Page, Reader
+from .stored import StoredInvoice
 
-LINES_SHOWN_MAX = 500
+CHUNKS_SHOWN_MAX = 5
+LINES_SHOWN_MAX = CHUNKS_SHOWN_MAX * LINES_PER_CHUNK
 PAGE_SIZE_MAX = 500
 
 # Texts that are not there are null, so that no index holds them. Lines are kept as they are: to compress them
@@ -104,12 +107,12 @@ SELECT invoice_id, body FROM {table}_lines WHERE invoice_id = ANY(%s) ORDER BY i
 """
 
 FIND = """
-SELECT header, addresses, (
-    SELECT array_agg(body ORDER BY chunk) FROM {table}_lines AS lines
-    WHERE lines.invoice_id = %(invoice_id)s AND chunk < %(chunks)s
-)
-FROM {table} WHERE invoice_id = %(invoice_id)s
+SELECT header, addresses, chunk, body
+FROM {table} AS found LEFT JOIN {table}_lines AS lines
+    ON lines.invoice_id = %(invoice_id)s AND lines.chunk < %(chunks)s
+WHERE found.invoice_id = %(invoice_id)s
 """
+FIND_SUMMARY = "SELECT header FROM {table} WHERE invoice_id = %(invoice_id)s"
 LIST = """
 SELECT drafted_position, header FROM {{table}}
 WHERE {condition} AND drafted_position < %(before)s
@@ -129,9 +132,11 @@ ORDER BY drafted_position
 """
 CARRYING = "SELECT invoice_id, status, number FROM {table} WHERE invoice_id = ANY(%(invoice_ids)s)"
 NEWEST = 2**63 - 1
+NO_LIST = b"[]"
 
 _addresses = msgspec.json.Decoder(list[invoice.AddressGroupAssigned]).decode
 _lines = msgspec.json.Decoder(list[invoice.Line]).decode
+_chunk = itemgetter(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,21 +170,48 @@ async def find(
     deadline: float | None = None,
 ) -> Answer[FoundInvoice | None]:
     """One invoice with at most so many of its lines, or None."""
-    chunks = -(-lines // LINES_PER_CHUNK)
-    answer = await reader.ask(
-        INVOICES,
-        FIND,
-        {"invoice_id": invoice_id, "chunks": chunks},
-        min_position=min_position,
-        deadline=deadline,
+    answer = await look_up(
+        reader, invoice_id, chunks=-(-lines // LINES_PER_CHUNK), min_position=min_position, deadline=deadline
     )
-    for header, addresses, bodies in answer.found:
-        found = FoundInvoice(decode(header), tuple(_addresses(addresses)), tuple(_of(bodies)[:lines]))
-        return Answer(found, answer.position)
-    return Answer(None, answer.position)
+    if (stored := answer.found) is None:
+        return Answer(None, answer.position)
+    found = FoundInvoice(
+        stored.summary, tuple(_addresses(stored.addresses)), tuple(_of(stored.lines)[:lines])
+    )
+    return Answer(found, answer.position)
 
 
-async def list_(
+async def look_up(
+    reader: Reader,
+    invoice_id: UUID,
+    *,
+    chunks: int = CHUNKS_SHOWN_MAX,
+    min_position: int = 0,
+    deadline: float | None = None,
+) -> Answer[StoredInvoice | None]:
+    """One invoice as it is stored, with at most so many chunks of its lines; addresses come with lines."""
+    asked: dict[str, object] = {"invoice_id": invoice_id}
+    if chunks:
+        asked["chunks"] = chunks
+    answer = await reader.ask(
+        INVOICES, FIND if chunks else FIND_SUMMARY, asked, min_position=min_position, deadline=deadline
+    )
+    rows = answer.found
+    if not rows:
+        return Answer(None, answer.position)
+    if not chunks:
+        return Answer(StoredInvoice(rows[0][0], NO_LIST, ()), answer.position)
+    header, addresses, _, _ = rows[0]
+    bodies = [row[3] for row in sorted(rows, key=_chunk) if row[3] is not None]
+    return Answer(StoredInvoice(header, addresses, bodies), answer.position)
+
+
+async def list_(reader: Reader, filter: InvoiceFilter = EVERY, **asked: Any) -> Answer[Page[InvoiceSummary]]:  # noqa: A002
+    """What `list_stored` finds, in the domain's words."""
+    return in_words(await list_stored(reader, filter, **asked))
+
+
+async def list_stored(
     reader: Reader,
     filter: InvoiceFilter = EVERY,  # noqa: A002
     *,
@@ -187,8 +219,10 @@ async def list_(
     size: int = 50,
     min_position: int = 0,
     deadline: float | None = None,
-) -> Answer[Page[InvoiceSummary]]:
-    """A page of the invoices that meet the filter, newest first, by when they were first recorded.
+) -> Answer[Page[bytes]]:
+    """A page of the summaries, as they are stored, of the invoices that meet the filter.
+
+    Newest first, by when they were first recorded.
 
     `before` is the `next` of the page before this one; it holds for every generation of the tables.
     """
@@ -269,10 +303,15 @@ async def carrying(
     return {row[0]: Carrying(invoice.Status(row[1]), row[2] or "") for row in answer.found}
 
 
-def page(rows: Sequence[tuple[int, bytes]], size: int) -> Page[InvoiceSummary]:
+def page(rows: Sequence[tuple[int, bytes]], size: int) -> Page[bytes]:
     """A page from its rows and one more, which tells that another page follows."""
     shown = rows[:size]
-    return Page(tuple(decode(header) for _, header in shown), shown[-1][0] if len(rows) > size else None)
+    return Page(tuple(header for _, header in shown), shown[-1][0] if len(rows) > size else None)
+
+
+def in_words(stored: Answer[Page[bytes]]) -> Answer[Page[InvoiceSummary]]:
+    page = stored.found
+    return Answer(Page(tuple(map(decode, page.items)), page.next), stored.position)
 
 
 def _of(bodies: Sequence[bytes] | None) -> list[invoice.Line]:

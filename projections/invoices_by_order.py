@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -29,7 +30,7 @@ from .invoice_summary import (
     parted,
     resumed,
 )
-from .invoices import NEWEST, page
+from .invoices import NEWEST, in_words, page
 from .opening import Opened, opened_of
 from .projection import Block, Connection, Projection, Rows, View, write
 from .reader import Answer, Page, Reader
@@ -74,7 +75,12 @@ _line_orders = msgspec.json.Decoder(frozenset[str]).decode
 # Questions
 
 
-async def list_(
+async def list_(reader: Reader, order_id: str, **asked: Any) -> Answer[Page[InvoiceSummary]]:
+    """What `list_stored` finds, in the domain's words."""
+    return in_words(await list_stored(reader, order_id, **asked))
+
+
+async def list_stored(
     reader: Reader,
     order_id: str,
     *,
@@ -82,8 +88,10 @@ async def list_(
     size: int = 50,
     min_position: int = 0,
     deadline: float | None = None,
-) -> Answer[Page[InvoiceSummary]]:
-    """A page of the invoices of an order, newest first, by when they were first recorded.
+) -> Answer[Page[bytes]]:
+    """A page of the summaries, as they are stored, of the invoices of an order.
+
+    Newest first, by when they were first recorded.
 
     `before` is the `next` of the page before this one; it holds for every generation of the tables.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from domain.findings import Findings, Malformed, Rule, shown
 from domain.refusal import Refused
@@ -18,7 +19,13 @@ class LogRestored(Refused):
 
 def token(identity: LogIdentity, position: int) -> str:
     """The position as it is answered; empty for none."""
-    return f"{identity.log_id.hex[-12:]}.{identity.epoch}.{position}" if position else ""
+    return tokens(identity)(position)
+
+
+def tokens(identity: LogIdentity) -> Callable[[int], str]:
+    """The positions of a log, as they are answered."""
+    begins = f"{identity.log_id.hex[-12:]}.{identity.epoch}."
+    return lambda position: f"{begins}{position}" if position else ""
 
 
 def read(identity: LogIdentity, text: str, path: str) -> int:

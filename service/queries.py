@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from daybook.v1 import invoice_pb2 as pb
 from daybook.v1 import invoice_query_service_pb2 as query_pb
@@ -20,6 +22,7 @@ from projections.credit_memos import CreditMemoFilter
 from projections.invoice_filter import Today
 from projections.invoice_summary import InvoiceSummary
 from projections.reader import Reader
+from projections.stored import StoredInvoice, read_summary
 from store.log import LogIdentity
 
 from . import positions
@@ -27,14 +30,15 @@ from .calls import deadline
 from .keys import Key, missing, the_one
 from .pages import pages, size
 from .snapshot import Snapshot
+from .wire import spelled
 from .wire.credit_memos import write_credit_memo
 from .wire.debit_memos import write_memo
 from .wire.filters import read_filter
 from .wire.invoices import check_view, write_line
 from .wire.keys import read_key
 from .wire.receivables import read_receivables_filter, write_receivable
-from .wire.settlement import add_settlement
-from .wire.summaries import add_content, check_mask, masked, write_summary
+from .wire.spelling import made, ready
+from .wire.summaries import check_mask
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -60,6 +64,7 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
         self._snapshot = snapshot
         self._identity = log_identity
         self._clock = clock
+        self._position = positions.tokens(log_identity)
 
     async def GetInvoice(
         self, request: query_pb.GetInvoiceRequest, context: Context
@@ -73,29 +78,41 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
         seen, until = self._min_position(request.min_position), deadline(context)
         invoice_id = await self._resolved(key, seen, until)
         full = request.view != pb.INVOICE_VIEW_BASIC
-        answer = await invoices.find(
+        answer = await invoices.look_up(
             self._reader,
             invoice_id,
-            lines=invoices.LINES_SHOWN_MAX if full else 0,
+            chunks=invoices.CHUNKS_SHOWN_MAX if full else 0,
             min_position=seen,
             deadline=until,
         )
-        if answer.found is None:
+        if (stored := answer.found) is None:
             raise invoice.NotFound(key=key)
-        message = self._written(answer.found.summary)
-        if full:
-            found = answer.found
-            header = found.summary.header
-            add_content(message, found.addresses, found.lines, header.legal_entity_id, self._position)
-            add_settlement(message, found.summary.ledger, invoice_id, header.currency)
-        return query_pb.GetInvoiceResponse(
-            invoice=masked(message, request.read_mask),
-            position=self._position(answer.position),
-            lineage=await self._lineage(answer.found.summary, until),
+        found, today = read_summary(stored.header), self._days()
+        said = (
+            spelled.full(found, stored, self._position, today)
+            if full
+            else spelled.basic(found, self._position, today)
+        )
+        return ready(
+            spelled.got(
+                spelled.masked(said, request.read_mask),
+                self._position(answer.position),
+                await self._lineage(found, stored, until),
+            ),
+            query_pb.GetInvoiceResponse,
         )
 
-    async def _lineage(self, summary: InvoiceSummary, until: float) -> query_pb.Lineage | None:
+    async def _lineage(self, found: Any, stored: StoredInvoice, until: float) -> str | None:
         """Order, debit memo, invoice, credit memos: as far as they are known."""
+        reference = found.header.reference
+        if found.ledger or (reference is not None and reference.kind == invoice.ReferenceKind.DEBIT_MEMO):
+            lineage = await self._lineage_of_memos(stored.summary, until)
+            return made(lineage) if lineage.ByteSize() else None
+        if reference is not None and reference.kind == invoice.ReferenceKind.ORDER:
+            return spelled.lineage_of_order(reference.id)
+        return None
+
+    async def _lineage_of_memos(self, summary: InvoiceSummary, until: float) -> query_pb.Lineage:
         lineage = query_pb.Lineage()
         reference = summary.header.reference
         if reference is not None and reference.kind is invoice.ReferenceKind.ORDER:
@@ -104,7 +121,7 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
             await self._add_debit_memo(lineage, UUID(reference.id), summary, until)
         if summary.ledger:
             await self._add_credit_memos(lineage, summary, until)
-        return lineage if lineage.ByteSize() else None
+        return lineage
 
     async def _add_debit_memo(
         self, lineage: query_pb.Lineage, memo_id: UUID, summary: InvoiceSummary, until: float
@@ -140,7 +157,7 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
     ) -> query_pb.ListInvoicesResponse:
         check_mask(request.read_mask)
         these = pages(self._identity, "ListInvoices", request.filter)
-        answer = await invoices.list_(
+        answer = await invoices.list_stored(
             self._reader,
             read_filter(request.filter, self._today()),
             before=these.cursor(request.page_token),
@@ -149,10 +166,13 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
             deadline=deadline(context),
         )
         found = answer.found
-        return query_pb.ListInvoicesResponse(
-            invoices=(masked(each, request.read_mask) for each in self._all(found.items)),
-            next_page_token=these.token(found.next) if found.next is not None else "",
-            position=self._position(answer.position),
+        return ready(
+            spelled.listed(
+                self._all(found.items, request.read_mask),
+                these.token(found.next) if found.next is not None else "",
+                self._position(answer.position),
+            ),
+            query_pb.ListInvoicesResponse,
         )
 
     async def ListOrderInvoices(
@@ -162,7 +182,7 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
             raise missing("order_id")
         check_mask(request.read_mask)
         these = pages(self._identity, "ListOrderInvoices", request.order_id)
-        answer = await invoices_by_order.list_(
+        answer = await invoices_by_order.list_stored(
             self._reader,
             request.order_id,
             before=these.cursor(request.page_token),
@@ -171,10 +191,13 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
             deadline=deadline(context),
         )
         found = answer.found
-        return query_pb.ListOrderInvoicesResponse(
-            invoices=(masked(each, request.read_mask) for each in self._all(found.items)),
-            next_page_token=these.token(found.next) if found.next is not None else "",
-            position=self._position(answer.position),
+        return ready(
+            spelled.listed_of_order(
+                self._all(found.items, request.read_mask),
+                these.token(found.next) if found.next is not None else "",
+                self._position(answer.position),
+            ),
+            query_pb.ListOrderInvoicesResponse,
         )
 
     async def ListReceivables(
@@ -241,12 +264,16 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
         )
         return the_one(answer.found, key)
 
-    def _all(self, summaries: Iterable[InvoiceSummary]) -> Iterable[pb.Invoice]:
-        return map(self._written, summaries)
+    def _all(self, headers: Iterable[bytes], mask: FieldMask) -> Sequence[str]:
+        """The basic views of what is stored."""
+        today = self._days()
+        said = (spelled.basic(read_summary(each), self._position, today) for each in headers)
+        return [spelled.masked(each, mask) for each in said]
 
-    def _written(self, summary: InvoiceSummary) -> pb.Invoice:
-        today = self._snapshot.current.today(summary.header.legal_entity_id, self._clock())
-        return write_summary(summary, self._position(summary.reference_position), today)
+    def _days(self) -> Callable[[str], date]:
+        """The date where a legal entity is, for one answer."""
+        now, reference = self._clock(), self._snapshot.current
+        return lru_cache(maxsize=16)(lambda legal_entity_id: reference.today(legal_entity_id, now))
 
     def _today(self) -> Today:
         now, reference = self._clock(), self._snapshot.current
@@ -255,6 +282,3 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
 
     def _min_position(self, text: str) -> int:
         return positions.read(self._identity, text, "min_position")
-
-    def _position(self, position: int) -> str:
-        return positions.token(self._identity, position)

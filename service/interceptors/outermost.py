@@ -77,7 +77,7 @@ class Coder:
         return decoded(raw, self._decode)
 
     def written(self, reply: Any) -> bytes:
-        """What a method writes to the context by itself did not pass by here."""
+        """A reply that is in bytes already, as some methods answer, is passed on as it is."""
         return reply if isinstance(reply, bytes) else self.reply(reply)
 
 
@@ -203,7 +203,7 @@ class Outermost(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
             self._running.add(task)
             self._deadlines.add(task, asyncio.get_running_loop().time() + budget(context))
             try:
-                reply = coder.reply(await behavior(coder.request(raw), context))
+                reply = coder.written(await behavior(coder.request(raw), context))
             finally:
                 self._deadlines.discard(task)
                 self._running.discard(task)

@@ -15,45 +15,9 @@ from projections.invoice_summary import InvoiceSummary
 from .invoices import (
     Positioned,
     write_address,
-    write_header,
     write_line,
-    write_settlement,
-    write_status,
-    write_tax_status,
-    write_totals,
 )
-from .values import PATHS_MAX, within, write_date, write_instant
-
-
-def write_summary(summary: InvoiceSummary, reference_position: str, today: date) -> pb.Invoice:
-    """The basic view, with ages as of today where the legal entity is."""
-    settled = summary.full_settlement_date
-    return pb.Invoice(
-        full_settlement_date=write_date(settled) if settled else None,
-        invoice_id=str(summary.id),
-        version=summary.version,
-        status=write_status(summary.status),
-        tax_status=write_tax_status(summary.tax_status),
-        settlement_status=write_settlement(summary.settlement),
-        invoice_number=summary.number,
-        content=write_header(
-            summary.unique_identifier,
-            summary.status,
-            summary.header,
-            summary.texts,
-            summary.number,
-            summary.posted_date,
-        ),
-        totals=write_totals(summary.totals, summary.header.currency),
-        line_count=summary.line_count,
-        defaulted=summary.header.defaulted,
-        create_time=write_instant(summary.created),
-        update_time=write_instant(summary.updated),
-        reference_data_position=reference_position,
-        days_open=days_open(summary, today),
-        days_overdue=days_overdue(summary, today),
-    )
-
+from .values import PATHS_MAX, within
 
 Said = InvoiceSummary | invoice.Invoice
 
@@ -77,7 +41,7 @@ def _until(said: Said, today: date) -> date | None:
 
 
 def _is_open(said: Said) -> bool:
-    return said.status is invoice.Status.POSTED and bool(said.totals.balance)
+    return said.status == invoice.Status.POSTED and bool(said.totals.balance)
 
 
 def add_content(

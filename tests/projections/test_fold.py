@@ -13,12 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from daybook.v1 import invoice_pb2 as pb
 from domain import invoice
 from projections import invoices, invoices_by_order
 from projections.invoice_summary import InvoiceSummary
+from projections.stored import read_summary
+from service.wire import spelled
+from service.wire.invoices import write_invoice
+from service.wire.spelling import parsed
+from service.wire.summaries import days_open, days_overdue
 from store.log import History
 
-from .book import META, Book, Chance, address, draft, execute, line, relabeled, revise, tax
+from .book import DAY, META, Book, Chance, address, draft, execute, line, relabeled, revise, tax
 
 RANDOM = settings(
     max_examples=12,
@@ -75,6 +81,7 @@ async def assert_is_fold(book: Book, only: Iterable[UUID] | None = None) -> None
             assert found == invoices.FoundInvoice(
                 summary, tuple(state.addresses.values()), tuple(state.lines)
             )
+            await assert_is_spelled(book, summary, state)
     [[rows]] = await book.execute("SELECT count(*) FROM projections.invoices_v1_g1")
     assert rows == len(all_histories)
     [[listed]] = await book.execute("SELECT count(*) FROM projections.invoices_by_order_v1_g1")
@@ -82,6 +89,16 @@ async def assert_is_fold(book: Book, only: Iterable[UUID] | None = None) -> None
     for order_id, summaries in by_order.items():
         answer = await invoices_by_order.list_(book.reader, order_id, size=10_000)
         assert list(answer.found.items) == sorted(summaries, key=_drafted, reverse=True)
+
+
+async def assert_is_spelled(book: Book, summary: InvoiceSummary, state: invoice.Invoice) -> None:
+    """What is answered, whatever way the rows came about, is the message of the invoice."""
+    stored = (await invoices.look_up(book.reader, summary.id)).found
+    assert stored is not None
+    said = spelled.full(read_summary(stored.header), stored, str, lambda _: DAY)
+    expected = write_invoice(summary.id, state, str, summary.created, summary.updated, full=True)
+    expected.days_open, expected.days_overdue = days_open(state, DAY), days_overdue(state, DAY)
+    assert parsed(said, pb.Invoice) == expected
 
 
 def _drafted(summary: InvoiceSummary) -> int:
