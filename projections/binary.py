@@ -1,4 +1,4 @@
-"""Values as PostgreSQL's binary COPY has them: each after its length.
+"""Values as PostgreSQL's binary COPY has them, and its arrays: each after its length.
 
 psycopg does the same row by row, and it was most of what writing cost.
 """
@@ -31,6 +31,7 @@ KEPT_BYTES_MAX = 64
 _count = Struct(">h").pack
 _length = Struct(">i").pack
 _int4 = Struct(">ii").pack
+_array = Struct(">iiIii").pack
 _int8 = Struct(">iq").pack
 _numeric = adapters.get_dumper(Decimal, PyFormat.BINARY)(Decimal).dump
 _json = msgspec.json.Encoder().encode
@@ -105,6 +106,18 @@ ENCODE: Mapping[str, Encode] = {
     "timestamptz": _instant,
     "jsonb": _object,
 }
+OIDS = {
+    "bool": 16,
+    "bytea": 17,
+    "int8": 20,
+    "int4": 23,
+    "text": 25,
+    "date": 1082,
+    "timestamptz": 1184,
+    "numeric": 1700,
+    "uuid": 2950,
+    "jsonb": 3802,
+}
 OFTEN_ALIKE = frozenset(("text", "date"))
 
 
@@ -120,3 +133,25 @@ def rows(encode: Sequence[Encode], values: Iterable[Sequence[object]]) -> bytes:
         parts.append(head)
         parts += map(call, encode, row)
     return b"".join(parts)
+
+
+def array(type_: str, encoded: Sequence[bytes]) -> bytes:
+    """An array of one dimension."""
+    return b"".join((_array(1, 1, OIDS[type_], len(encoded), 1), *encoded))
+
+
+def array_of(type_: str, values: Iterable[object]) -> bytes:
+    return array(type_, list(map(ENCODE[type_], values)))
+
+
+def long(value: int) -> bytes:
+    """One number for itself, without its length."""
+    return _int8(8, value)[4:]
+
+
+def arrays(
+    types: Iterable[str], encode: Sequence[Encode], values: Sequence[Sequence[object]]
+) -> Sequence[bytes]:
+    """The same rows, of which there is at least one, as an array for each column."""
+    columns = zip(*values, strict=True)
+    return [array(each[0], list(map(each[1], each[2]))) for each in zip(types, encode, columns, strict=True)]

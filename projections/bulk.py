@@ -21,7 +21,7 @@ from psycopg.pq.abc import PGconn
 from store.log import Recorded
 
 from .feed import Decode, Fed, Whole, wanted
-from .projection import Block, Connection, Poison, Projection, write
+from .projection import Connection, Packed, Poison, Projection, write
 
 SLICE_EVENTS = 100_000  # of the log in one COPY
 BATCH_EVENTS = 10_000  # written at once; more only where one append has more
@@ -149,7 +149,7 @@ class Part:
     """
 
     stream: UUID
-    blocks: Sequence[Block]
+    blocks: Sequence[Packed]
     events: Sequence[Recorded]
     count: int
     whole: bool
@@ -157,7 +157,7 @@ class Part:
 
 async def parts(source: Source, projection: Projection, after: UUID, batch: int) -> AsyncGenerator[Part]:
     """All histories after a stream. A very long one is cut between two appends."""
-    stream, blocks, events, count = after, list[Block](), list[Fed](), 0
+    stream, blocks, events, count = after, list[Packed](), list[Fed](), 0
     async with contextlib.aclosing(histories(source, after)) as found:
         async for those, whole in found:
             stream = those[-1][-1].stream
@@ -174,12 +174,12 @@ async def parts(source: Source, projection: Projection, after: UUID, batch: int)
         yield Part(stream, blocks, wanted(projection, events), count, whole=True)
 
 
-def _begun(projection: Projection, those: Sequence[Sequence[Fed]]) -> Sequence[Block]:
+def _begun(projection: Projection, those: Sequence[Sequence[Fed]]) -> Sequence[Packed]:
     """The rows of whole histories, where the projection makes them so."""
     if projection.begin is None:
         return ()
     new = [events for each in those if each[0].version == 1 and (events := wanted(projection, each))]
-    return projection.begin(new) if new else ()
+    return [block.packed() for block in projection.begin(new)] if new else ()
 
 
 def _others(projection: Projection, those: Sequence[Sequence[Fed]], whole: bool) -> Sequence[Fed]:

@@ -64,8 +64,9 @@ class Tidings:
                     await connection.execute(f"LISTEN {CHANNEL}".encode())
                     pause = PAUSE_SECONDS_MIN
                     async for notify in connection.notifies():
-                        table, _, position = notify.payload.rpartition(" ")
-                        self.tell(table, int(position))
+                        *tables, position = notify.payload.split(" ")
+                        for table in tables:
+                            self.tell(table, int(position))
             except LOST as error:
                 logger.warning("tidings of the projections cut off", because=str(error))
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))

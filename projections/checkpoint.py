@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg.pq.abc import PGresult
+
+from . import binary
+from .exchange import Call
 from .projection import SCHEMA, Connection, NotReady, Poison, Pool, Projection, surfacing
 
 PREPARE_KEY = 7017848462464  # the advisory lock under which one process makes tables and the others wait
@@ -117,6 +121,29 @@ RETURNING pg_notify('{CHANNEL}', %(tidings)s), set_config('synchronous_commit', 
     WHERE live.projection = %(projection)s AND live.code = %(code)s
 )
 """
+# The same for many at once. Whom somebody holds is left where it stands.
+MOVE_ALL = b"""
+WITH free AS (
+    SELECT number, checkpoint.projection, checkpoint.code, checkpoint.generation
+    FROM unnest($1::text[], $2::int4[], $3::int4[]) WITH ORDINALITY
+        AS wanted (projection, code, generation, number)
+    JOIN projections.checkpoints AS checkpoint USING (projection, code, generation)
+    WHERE checkpoint.position = $4::int8
+    FOR NO KEY UPDATE OF checkpoint SKIP LOCKED
+)
+UPDATE projections.checkpoints AS checkpoint
+SET position = $5::int8, moved = now(), rate = 0.7 * rate + 0.3 * (
+    ($5::int8 - position) / greatest(extract(epoch FROM now() - moved)::double precision, 0.001)
+)
+FROM free
+WHERE (checkpoint.projection, checkpoint.code, checkpoint.generation)
+    = (free.projection, free.code, free.generation)
+RETURNING free.number, (
+    SELECT live.generation FROM projections.live
+    WHERE live.projection = checkpoint.projection AND live.code = checkpoint.code
+)
+"""
+TELL = f"SELECT pg_notify('{CHANNEL}', convert_from($1::bytea, 'UTF8'))".encode()
 SETTLE = "DELETE FROM projections.troubles WHERE projection = %s AND code = %s AND generation = %s"
 RESUME = """
 DELETE FROM projections.troubles AS trouble USING projections.live
@@ -253,6 +280,32 @@ async def move(connection: Connection, projection: Projection, since: Mark, upto
         await connection.execute(SETTLE, (projection.name, projection.code, since.generation))
     live: int | None = row[2]
     return live
+
+
+def moving(marks: Sequence[tuple[Projection, int]], since: int, upto: int) -> Call:
+    """Move the checkpoints of these generations from one position to another; whose was not there stays."""
+    projections, generations = zip(*marks, strict=True)
+    keys = (
+        binary.array_of("text", [each.name for each in projections]),
+        binary.array_of("int4", [each.code for each in projections]),
+        binary.array_of("int4", generations),
+    )
+    return Call(MOVE_ALL, (*keys, binary.long(since), binary.long(upto)))
+
+
+def moved(answer: PGresult, marks: Sequence[tuple[Projection, int]]) -> Mapping[str, int | None]:
+    """The tables of those that have moved, and which generation of each is live."""
+    found = dict[str, int | None]()
+    for row in range(answer.ntuples):
+        number, live = answer.get_value(row, 0), answer.get_value(row, 1)
+        projection, generation = marks[int(number or b"") - 1]
+        found[projection.table(generation)] = None if live is None else int(live)
+    return found
+
+
+def tidings(tables: Iterable[str], position: int) -> Call:
+    """Tell all who listen; the commit does."""
+    return Call(TELL, (" ".join((*tables, str(position))).encode(),))
 
 
 async def stand_still(connection: Connection, projection: Projection, since: Mark, poison: Poison) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -13,8 +13,9 @@ from domain import credit_memo, invoice
 from store.log import Recorded
 from store.schema import REGISTRY
 
+from .histories import Histories, by_stream, continued
 from .opening import append_size
-from .projection import Connection, Poison, Projection, Rows, View
+from .projection import Block, Connection, Poison, Projection, Rows, View, write
 from .reader import Answer, Page, Reader
 
 LINES_SHOWN_MAX = 500
@@ -171,17 +172,23 @@ def _conditions(filter: CreditMemoFilter, parameters: dict[str, object]) -> Iter
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every credit memo of the batch, once, as the batch leaves it."""
-    histories: dict[UUID, list[Recorded]] = {}
-    for recorded in batch:
-        histories.setdefault(recorded.stream, []).append(recorded)
-    began = [memo_id for memo_id, history in histories.items() if history[0].version > 1]
-    stored = await _stored(connection, table, began)
-    found = [_fold(stored.get(memo_id), history) for memo_id, history in histories.items()]
+    histories = by_stream(batch)
+    stored = await _stored(connection, table, continued(histories))
+    found = [_fold(stored.get(history[0].stream), history) for history in histories]
     if stored:
         await connection.execute(REMOVE.format(table=table).encode(), (list(stored),))
-    await ROWS.write(connection, table, map(_row, found))
-    new = ((each.id, _encode(each.state.lines[:LINES_SHOWN_MAX])) for each in found if each.id not in stored)
-    await LINES.write(connection, table, new)
+    await write(connection, table, _blocks(found, stored))
+
+
+def begin(histories: Histories) -> Sequence[Block]:
+    """Credit memos from their first event on."""
+    return _blocks([_fold(None, history) for history in histories], ())
+
+
+def _blocks(found: Sequence[FoundCreditMemo], before: Container[UUID]) -> Sequence[Block]:
+    new = [each for each in found if each.id not in before]
+    lines = LINES.block((each.id, _encode(each.state.lines[:LINES_SHOWN_MAX])) for each in new)
+    return ROWS.block(map(_row, found)), lines
 
 
 async def _stored(
@@ -244,6 +251,7 @@ CREDIT_MEMOS = Projection(
     index=INDEX,
     project=project,
     openings={"CreditMemoPosted": append_size},
+    begin=begin,
     views=(
         View(
             name="credit_memos",

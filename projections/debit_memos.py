@@ -13,8 +13,9 @@ from domain import debit_memo
 from store.log import Recorded
 from store.schema import REGISTRY
 
+from .histories import Histories, by_stream, continued
 from .opening import append_size
-from .projection import Connection, Poison, Projection, Rows, View
+from .projection import Block, Connection, Poison, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 CREATE = """
@@ -164,15 +165,17 @@ def _conditions(filter: MemoFilter, parameters: dict[str, object]) -> Iterator[s
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every memo of the batch, once, as the batch leaves it."""
-    histories: dict[UUID, list[Recorded]] = {}
-    for recorded in batch:
-        histories.setdefault(recorded.stream, []).append(recorded)
-    began = [memo_id for memo_id, history in histories.items() if history[0].version > 1]
-    stored = await _stored(connection, table, began)
-    found = [_fold(stored.get(memo_id), history) for memo_id, history in histories.items()]
+    histories = by_stream(batch)
+    stored = await _stored(connection, table, continued(histories))
+    found = [_fold(stored.get(history[0].stream), history) for history in histories]
     if stored:
         await connection.execute(REMOVE.format(table=table).encode(), (list(stored),))
     await ROWS.write(connection, table, map(_row, found))
+
+
+def begin(histories: Histories) -> Sequence[Block]:
+    """Memos from their first event on."""
+    return (ROWS.block([_row(_fold(None, history)) for history in histories]),)
 
 
 async def _stored(connection: Connection, table: str, memo_ids: Sequence[UUID]) -> Mapping[UUID, FoundMemo]:
@@ -234,6 +237,7 @@ DEBIT_MEMOS = Projection(
     index=INDEX,
     project=project,
     openings={"DebitMemoDrafted": append_size, "DebitMemoUpdated": append_size},
+    begin=begin,
     views=(
         View(
             name="debit_memos",

@@ -7,7 +7,7 @@ are kept as `late`, for the read model that has them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -18,6 +18,7 @@ from domain import invoice
 from store.log import Recorded
 from store.schema import REGISTRY
 
+from .histories import Histories
 from .opening import append_size
 from .projection import Poison
 
@@ -83,29 +84,6 @@ OPENINGS = {
     "TaxSkipped": _estimates,
     "TaxPosted": _estimates,
 }
-
-Histories = Sequence[Sequence[Recorded]]
-
-
-def by_invoice(batch: Iterable[Recorded]) -> Histories:
-    """The events of a batch, invoice by invoice."""
-    histories: dict[int, list[Recorded]] = {}
-    for recorded in batch:
-        histories.setdefault(recorded.stream.int, []).append(recorded)
-    return list(histories.values())
-
-
-def parted(histories: Histories) -> tuple[Histories, Histories]:
-    """Invoices that begin in the batch, and those that began before it."""
-    new = [history for history in histories if history[0].version == 1]
-    return new, [history for history in histories if history[0].version > 1] if len(new) < len(
-        histories
-    ) else []
-
-
-def continued(histories: Histories) -> list[UUID]:
-    """The invoices that began before the batch."""
-    return [history[0].stream for history in histories if history[0].version > 1]
 
 
 def fold(histories: Histories, stored: Mapping[UUID, InvoiceSummary]) -> list[Folded]:

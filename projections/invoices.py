@@ -13,20 +13,17 @@ import msgspec
 from domain import invoice
 from store.log import Recorded
 
+from .histories import Histories, by_stream, continued, parted
 from .invoice_filter import EVERY, InvoiceFilter, condition
 from .invoice_rows import LINES_PER_CHUNK, ROWS, Lines, encode_lines, of_lines, opened_row, row
 from .invoice_summary import (
     OPENINGS,
     TOPICS,
     Folded,
-    Histories,
     InvoiceSummary,
     Late,
-    by_invoice,
-    continued,
     decode,
     fold,
-    parted,
 )
 from .invoice_views import ALL_INVOICES, BY_ACCOUNT
 from .opening import addresses_of, lines_of, opened_of
@@ -323,7 +320,7 @@ def _of(bodies: Sequence[bytes] | None) -> list[invoice.Line]:
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice of the batch, once, as the batch leaves it."""
-    new, known = parted(by_invoice(batch))
+    new, known = parted(by_stream(batch))
     if new:
         await write(connection, table, begin(new))
     if known:

@@ -16,18 +16,15 @@ import msgspec
 from domain import invoice
 from store.log import Recorded
 
+from .histories import Histories, by_stream, continued, parted
 from .invoice_summary import (
     OPENINGS,
     TOPICS,
     Folded,
-    Histories,
     InvoiceSummary,
-    by_invoice,
-    continued,
     decode,
     encode,
     fold,
-    parted,
     resumed,
 )
 from .invoices import NEWEST, in_words, page
@@ -126,7 +123,7 @@ class Listed:
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice of the batch, once, as the batch leaves it."""
-    new, known = parted(by_invoice(batch))
+    new, known = parted(by_stream(batch))
     if new:
         await write(connection, table, begin(new))
     if known:

@@ -17,8 +17,9 @@ from domain import credit_memo, invoice
 from store.log import Recorded
 from store.schema import REGISTRY
 
+from .histories import Histories, by_stream, continued, parted
 from .invoice_filter import Parameters, Today, todays
-from .invoice_summary import OPENINGS, Histories, by_invoice, continued, parted
+from .invoice_summary import OPENINGS
 from .opening import NOTHING, Opened, append_size, shared
 from .projection import Block, Connection, Poison, Projection, Rows, View, write
 from .reader import Answer, Reader
@@ -191,7 +192,7 @@ class Item:
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice and credit memo of the batch, once, as the batch leaves it."""
-    new, known = parted(by_invoice(batch))
+    new, known = parted(by_stream(batch))
     if new:
         await write(connection, table, begin(new))
     if known:

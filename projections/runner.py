@@ -14,21 +14,18 @@ import structlog
 from store.log import Log, Recorded, Unavailable
 
 from .checkpoint import Mark, Stale, mark, move, stand_still
+from .convoy import APPENDS_MAX, BATCH_SECONDS_MAX, POLL_SECONDS, Convoy, Seat, rest
 from .feed import BATCH_EVENTS, Decode, Feed, Whole, wanted, whole
 from .leases import Leases
 from .projection import LOST, NotReady, Poison, Pool, Projection
 
 NOT_READY_SECONDS = 0.2  # between looks whether a generation is there by now
-POLL_SECONDS = 1.0  # looks at the log even when nobody calls
 PACE_SECONDS = 0.02  # from one read of a growing log to the next: half of what a reader may have to wait
-IDLE_SECONDS = 0.1  # from one move of a checkpoint to the next where nothing is to be projected
-BATCH_SECONDS_MAX = 60.0  # one batch, with its commit
 PAUSE_SECONDS_MIN = 0.01  # after a lost connection, doubled each time: the pool may hold several
 PAUSE_SECONDS_MAX = 5.0
 ATTEMPTS_MAX = 3  # at an event that cannot be projected, before it is written down
 ATTEMPT_SECONDS = 0.2  # between them
 TROUBLE_SECONDS = 30.0  # between looks at an event that was written down
-APPENDS_MAX = 1 << 30  # in a batch: no limit but the events'
 
 logger = structlog.get_logger(__name__)
 
@@ -66,12 +63,17 @@ class Runner:
         feed = Feed(log, decode, batch, PACE_SECONDS)
         self._stopping = asyncio.Event()
         self._leases = leases
-        self._followers = [_Follower(each, feed, pool, known, self._stopping, leases) for each in projections]
+        openings = {name: size for each in projections for name, size in each.openings.items()}
+        convoy = self._convoy = Convoy(feed, pool, openings, known, self._stopping)
+        self._followers = [
+            _Follower(each, feed, convoy, pool, known, self._stopping, leases) for each in projections
+        ]
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             leases = group.create_task(self._leases.run(), name="leases") if self._leases else None
             async with asyncio.TaskGroup() as following:
+                following.create_task(self._convoy.run(), name="projections together")
                 for follower in self._followers:
                     following.create_task(follower.run(), name=f"projection {follower.projection.wire_name}")
             if leases is not None:
@@ -93,6 +95,7 @@ class _Follower:
         self,
         projection: Projection,
         feed: Feed,
+        convoy: Convoy,
         pool: Pool,
         known: Collection[str],
         stopping: asyncio.Event,
@@ -100,14 +103,14 @@ class _Follower:
     ) -> None:
         self.projection = projection
         self._feed = feed
+        self._convoy = convoy
         self._pool = pool
         self._known = known
         self._stopping = stopping
         self._leases = leases
         self._mark: Mark | None = None
         self._last = Mark(0, 0)
-        self._moved = 0.0  # when the checkpoint did last, by the loop's clock
-        self._ahead = 0  # up to here nothing is to be projected, which the checkpoint does not say yet
+        self._alone_until = 0  # before that position it does not ride with the others
         self._appends = APPENDS_MAX
         self._attempts = 0
         self._error = ""
@@ -121,12 +124,13 @@ class _Follower:
     async def run(self) -> None:
         losses = 0
         while not self._stopping.is_set():
-            if self._leases and not self._leases.holds(self.projection):
+            if self._leases and not self._holds():
                 self._mark = None
                 await self._rest(self._leases.taken(self.projection))
                 continue
             try:
-                await self._step()
+                since = self._mark = self._mark or await self._read_mark()
+                await (self._ride(since) if self._rides(since) else self._step(since))
                 losses = 0
             except NotReady as waits:
                 self._forget(waits)
@@ -137,44 +141,39 @@ class _Follower:
                 self._logger.warning("projection waits", because=str(error), losses=losses)
                 await self._rest(asyncio.sleep(_pause(losses)))
 
-    async def _step(self) -> None:
+    async def _step(self, since: Mark) -> None:
         """Project what there is to project, or wait until there is something."""
-        since = self._mark = self._mark or await self._read_mark()
-        position = max(since.position, self._ahead)
         try:
-            batch = await whole(self._feed, position, self.projection.openings, self._known)
+            batch = await whole(self._feed, since.position, self.projection.openings, self._known)
         except Poison as poison:
             await self._fail(since, poison)
             return
-        idle = self._moved + IDLE_SECONDS - asyncio.get_running_loop().time()
-        if batch and idle > 0 and (passed := self._passed_over(batch)) is not None:
-            self._ahead = passed
-        elif batch:
+        if batch:
             await self._take(since, batch)
-        elif position > since.position:
-            await self._rest(self._feed.wait(position, max(0.0, idle)))
-            await self._pass_over(since, position)
         else:
             await self._rest(self._feed.wait(since.position, POLL_SECONDS))
             self._mark = None  # another generation may be the live one by now
 
-    def _passed_over(self, batch: Whole) -> int | None:
-        """Where it ends, if there is nothing in it that the projection wants."""
-        events, upto = batch.upto(APPENDS_MAX)
-        return upto if self.projection.topics.isdisjoint([event.name for event in events]) else None
+    async def _ride(self, since: Mark) -> None:
+        """Go on with the others, until something is not as usual."""
+        seat = Seat(self.projection, since, self._holds, self._went_on)
+        self._convoy.board(seat)
+        await self._rest(_until(seat.left))
+        self._alone_until = seat.alone_until
+        if seat.stale:
+            self._mark = None
+        if seat.error is not None:
+            raise seat.error
 
-    async def _pass_over(self, since: Mark, upto: int) -> None:
-        """Tell how far nothing was to be projected, once that is due."""
-        if asyncio.get_running_loop().time() < self._moved + IDLE_SECONDS:
-            return
-        try:
-            self._mark = await self._advance(since, (), upto)
-        except Stale as stale:
-            self._overtaken(stale)
+    def _rides(self, since: Mark) -> bool:
+        usual = not since.troubled and not self._attempts and self._appends == APPENDS_MAX
+        return usual and since.position >= self._alone_until and self._convoy.takes(since.position)
 
-    def _overtaken(self, stale: Stale) -> None:
-        self._mark = None
-        self._logger.info("another runner was faster", because=str(stale))
+    def _holds(self) -> bool:
+        return self._leases is None or self._leases.holds(self.projection)
+
+    def _went_on(self, mark: Mark) -> None:
+        self._mark, self._error = mark, ""
 
     async def _take(self, since: Mark, batch: Whole) -> None:
         appends = min(self._appends, len(batch.ends))
@@ -182,7 +181,8 @@ class _Follower:
             events, upto = batch.upto(appends)
             self._mark = await self._advance(since, wanted(self.projection, events), upto)
         except Stale as stale:
-            self._overtaken(stale)
+            self._mark = None
+            self._logger.info("another runner was faster", because=str(stale))
         except (*LOST, Unavailable, TimeoutError):
             raise
         except Exception as error:
@@ -203,11 +203,10 @@ class _Follower:
             live = await move(connection, self.projection, since, upto)
             if recorded:
                 await self.projection.project(connection, self.projection.table(since.generation), recorded)
-        self._last, self._moved = Mark(since.generation, upto), asyncio.get_running_loop().time()
+        self._last = Mark(since.generation, upto)
         return self._last if live in (None, since.generation) else None
 
     async def _read_mark(self) -> Mark:
-        self._ahead = 0  # it was of the mark before
         async with asyncio.timeout(BATCH_SECONDS_MAX), self._pool.connection() as connection:
             return await mark(connection, self.projection)
 
@@ -239,15 +238,11 @@ class _Follower:
         self._error = str(error) or type(error).__name__
 
     async def _rest(self, waiting: Coroutine[Any, Any, None]) -> None:
-        """Wait, but not when everything is to stop."""
-        rest, stopping = asyncio.ensure_future(waiting), asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait((rest, stopping), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            rest.cancel()
-        if rest.done():
-            rest.result()
+        await rest(waiting, self._stopping)
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 def _pause(times: int) -> float:

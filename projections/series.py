@@ -9,7 +9,8 @@ from uuid import UUID
 
 from store.log import Recorded
 
-from .projection import Connection, Projection, Rows, View
+from .histories import Histories, by_stream, continued
+from .projection import Block, Connection, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 CREATE = """
@@ -88,35 +89,38 @@ async def list_(
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every series of the batch, once, as the batch leaves it."""
-    begun = {each.stream for each in batch if each.version == 1}
-    before = await _stored(connection, table, {each.stream for each in batch} - begun)
-    after = dict(before)
-    for recorded in batch:
-        after[recorded.stream] = _follow(after.get(recorded.stream), recorded)
+    histories = by_stream(batch)
+    before = await _stored(connection, table, continued(histories))
     if before:
         await connection.execute(REMOVE.format(table=table).encode(), (list(before),))
-    await ROWS.write(connection, table, (each.row for each in after.values()))
+    after = [_fold(before.get(history[0].stream), history) for history in histories]
+    await ROWS.write(connection, table, [each.row for each in after])
 
 
-def _follow(before: SeriesSummary | None, recorded: Recorded) -> SeriesSummary:
-    event = recorded.event
+def begin(histories: Histories) -> Sequence[Block]:
+    """Series from their first number on."""
+    return (ROWS.block([_fold(None, history).row for history in histories]),)
+
+
+def _fold(before: SeriesSummary | None, history: Sequence[Recorded]) -> SeriesSummary:
+    first, last = history[0], history[-1]
     return SeriesSummary(
-        recorded.stream,
-        before.opened_position if before else recorded.position,
-        event.policy_id,
-        event.period,
-        recorded.version,
-        before.first_number if before else event.number,
-        event.number,
-        recorded.recorded,
+        last.stream,
+        before.opened_position if before else first.position,
+        last.event.policy_id,
+        last.event.period,
+        last.version,
+        before.first_number if before else first.event.number,
+        last.event.number,
+        last.recorded,
     )
 
 
-async def _stored(connection: Connection, table: str, touched: set[UUID]) -> dict[UUID, SeriesSummary]:
+async def _stored(connection: Connection, table: str, touched: Sequence[UUID]) -> dict[UUID, SeriesSummary]:
     if not touched:
         return {}
     async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(STORED.format(table=table).encode(), (list(touched),))
+        await cursor.execute(STORED.format(table=table).encode(), (touched,))
         return {row[0]: SeriesSummary(*row) for row in await cursor.fetchall()}
 
 
@@ -127,6 +131,7 @@ SERIES = Projection(
     create=CREATE,
     index=INDEX,
     project=project,
+    begin=begin,
     views=(
         View(
             name="series",

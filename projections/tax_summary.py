@@ -20,7 +20,8 @@ from domain.tax import EstimatedRow
 from store.codec import DATA, DATA_BYTES
 from store.log import Recorded
 
-from .invoice_summary import OPENINGS, Histories, by_invoice, continued, parted
+from .histories import Histories, by_stream, continued, parted
+from .invoice_summary import OPENINGS
 from .opening import ADDRESS, LINE, NOTHING, Opened, shared
 from .projection import Block, Connection, Poison, Projection, Rows, View, write
 
@@ -157,7 +158,7 @@ _taxes = msgspec.json.Decoder(Imported).decode
 
 async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
     """Every invoice of the batch, once, as the batch leaves it."""
-    new, known = parted(by_invoice(batch))
+    new, known = parted(by_stream(batch))
     if new:
         await write(connection, table, begin(new))
     if known:

@@ -10,7 +10,8 @@ from uuid import UUID
 from domain import invoice
 from store.log import Recorded
 
-from .invoice_summary import OPENINGS, Histories
+from .histories import Histories
+from .invoice_summary import OPENINGS
 from .opening import DRAFTED, TODAY
 from .projection import Block, Connection, Projection, Rows, View
 from .reader import Answer, Page, Reader

@@ -10,10 +10,12 @@ from uuid import UUID
 import psycopg
 
 from projections.binary import ENCODE, KEPT_MAX
+from projections.exchange import Exchange
 from projections.projection import Rows
 from tests.postgres import Database
 
 NAMES = {name: name for name in ENCODE}
+QUOTED = {f'"{name}"': name for name in ENCODE}
 NOTHING: dict[str, object] = dict.fromkeys(NAMES)
 EDGES: dict[str, list[object]] = {
     "bytea": [b"", b"\0\xff"],
@@ -62,3 +64,17 @@ async def test_texts_that_come_again_and_those_that_never_do_are_alike(database:
     rows: list[tuple[object, ...]] = [(f"t{number}", None) for number in range(KEPT_MAX + 50)]
     rows += [("t1", None), (None, None), (f"t{KEPT_MAX + 1}", date(2026, 2, 28))]
     assert await _written(database, {"text": "text", "date": "date"}, rows) == rows
+
+
+async def test_an_insert_of_few_rows_writes_what_a_copy_does(database: Database) -> None:
+    rows = [tuple((NOTHING | {name: value}).values()) for name, values in EDGES.items() for value in values]
+    columns = ", ".join(f"{name} {type_}" for name, type_ in QUOTED.items())
+    async with await psycopg.AsyncConnection.connect(database.app_dsn, autocommit=True) as connection:
+        await connection.execute(f"CREATE TEMPORARY TABLE edges_rows ({columns}, number serial)".encode())
+        block = Rows(QUOTED, "_rows").block(rows)
+        await Exchange(connection).ask(block.insert("edges"))
+        names = ", ".join(QUOTED)
+        cursor = await connection.execute(f"SELECT {names} FROM edges_rows ORDER BY number".encode())
+        found = await cursor.fetchall()
+    assert found == rows
+    assert [_numbers(row) for row in found] == [_numbers(row) for row in rows], "with all its zeros"

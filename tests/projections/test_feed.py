@@ -83,6 +83,19 @@ async def test_a_log_that_is_far_ahead_is_read_without_a_pause() -> None:
     await log.close()
 
 
+async def test_what_was_read_before_is_not_waited_for() -> None:
+    log = Counting()
+    first = await log.grow()
+    feed = feed_of(log, pace=3600.0)
+    read = await feed.after(0)
+    others = asyncio.create_task(feed.after(first))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        assert list(await feed.after(0)) == list(read)
+    others.cancel()
+    await log.close()
+
+
 async def test_what_one_read_model_has_found_of_an_invoice_the_next_one_need_not_look_for_again() -> None:
     log = Counting()
     content = draft(line(1))
