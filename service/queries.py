@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -273,7 +272,7 @@ class Queries(query_grpc.InvoiceQueryServiceServicer):
     def _days(self) -> Callable[[str], date]:
         """The date where a legal entity is, for one answer."""
         now, reference = self._clock(), self._snapshot.current
-        return lru_cache(maxsize=16)(lambda legal_entity_id: reference.today(legal_entity_id, now))
+        return lambda legal_entity_id: reference.today(legal_entity_id, now)
 
     def _today(self) -> Today:
         now, reference = self._clock(), self._snapshot.current

@@ -61,6 +61,8 @@ _FIELDS = tuple(field.name for field in pb.Invoice.DESCRIPTOR.fields)
 
 def check_mask(mask: FieldMask, path: str = "read_mask") -> None:
     """Every path of the mask names a field of an invoice."""
+    if not mask.paths:
+        return
     findings = Findings()
     for each in within(mask.paths, PATHS_MAX, path, findings):
         if not FieldMask(paths=[each]).IsValidForDescriptor(pb.Invoice.DESCRIPTOR):

@@ -123,6 +123,21 @@ async def test_what_many_ask_at_once_is_answered_to_each(book: Book) -> None:
         assert await asyncio.gather(*asked) == [[(2 * n, str(n))] for n in range(300)]
 
 
+async def test_a_question_may_call_what_it_is_about_as_it_likes(book: Book) -> None:
+    async with Gathered(book.database.app_dsn) as gathered:
+        sql = "SELECT %(number)s + 1, %(limit)s FROM (SELECT 1 LIMIT %(limit)s) AS answer"
+        asked = [gathered.ask(sql, {"number": number, "limit": 1}) for number in range(3)]
+        assert await asyncio.gather(*asked) == [[(1, 1)], [(2, 1)], [(3, 1)]]
+
+
+async def test_who_asks_waits_no_longer_than_is_said(book: Book) -> None:
+    async with Gathered(book.database.app_dsn) as gathered:
+        slow = "SELECT 1 FROM pg_sleep(%(seconds)s)"
+        with pytest.raises(TimeoutError):
+            await gathered.ask(slow, {"seconds": 1}, until=within(0.05))
+        assert await gathered.ask(slow, {"seconds": 0}, until=within(10)) == [(1,)]
+
+
 async def test_a_question_that_cannot_be_answered_costs_those_that_are_asked_with_it_nothing(
     book: Book,
 ) -> None:
