@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.pq.abc import PGresult
-
 from . import binary
 from .exchange import Call
 from .projection import SCHEMA, Connection, NotReady, Poison, Pool, Projection, surfacing
@@ -293,14 +291,12 @@ def moving(marks: Sequence[tuple[Projection, int]], since: int, upto: int) -> Ca
     return Call(MOVE_ALL, (*keys, binary.long(since), binary.long(upto)))
 
 
-def moved(answer: PGresult, marks: Sequence[tuple[Projection, int]]) -> Mapping[str, int | None]:
+def moved(
+    answer: Iterable[tuple[int, int | None]], marks: Sequence[tuple[Projection, int]]
+) -> Mapping[str, int | None]:
     """The tables of those that have moved, and which generation of each is live."""
-    found = dict[str, int | None]()
-    for row in range(answer.ntuples):
-        number, live = answer.get_value(row, 0), answer.get_value(row, 1)
-        projection, generation = marks[int(number or b"") - 1]
-        found[projection.table(generation)] = None if live is None else int(live)
-    return found
+    named = [projection.table(generation) for projection, generation in marks]
+    return {named[number - 1]: live for number, live in answer}
 
 
 def tidings(tables: Iterable[str], position: int) -> Call:

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, cast
 
 import psycopg
@@ -19,16 +20,18 @@ import structlog
 
 from store.log import Recorded, Unavailable
 
+from .change import Change, Found, Said, merged
 from .checkpoint import Mark, moved, moving, standings, tidings
 from .exchange import Call, Exchange
 from .feed import Fed, Feed, wanted, whole
-from .histories import Histories, by_stream, continued
+from .histories import Histories, by_stream, parted
 from .pool import apart
 from .projection import LOST, Block, Pool, Projection, Size
 
 POLL_SECONDS = 1.0  # looks at the log even when nobody calls
 BATCH_SECONDS_MAX = 60.0  # one batch, with its commit
 APPENDS_MAX = 1 << 30  # in a batch: no limit but the events'
+NOTHING = Change((), ())
 BEGIN, COMMIT = Call(b"BEGIN"), Call(b"COMMIT")
 # The commit does not wait for the disk: rows and checkpoints are lost together, and worked out again.
 SETTINGS = b"SET synchronous_commit = off"
@@ -57,15 +60,24 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be written for one: rows that are made, or events for which it looks something up first."""
+    """What is to be done for one: rows that are made, and histories of which something is looked up first."""
 
     seat: Seat
     blocks: Sequence[Block] = ()
-    events: Sequence[Recorded] = ()
+    known: Histories = ()
+    wanted: Sequence[Said] = ()
 
     @property
-    def inserts(self) -> Sequence[Call]:
-        return [block.insert(self.seat.table) for block in self.blocks if block.values]
+    def asking(self) -> Sequence[Call]:
+        return [each.call(self.seat.table) for each in self.wanted]
+
+    def writing(self, found: Sequence[Found]) -> Sequence[Call]:
+        table, change = self.seat.table, NOTHING
+        if self.known:
+            assert self.seat.projection.go_on is not None
+            change = self.seat.projection.go_on.change(self.known, found)
+        inserts = [block.insert(table) for block in merged((*self.blocks, *change.blocks))]
+        return [*(each.call(table) for each in change.removed), *inserts]
 
 
 class Convoy:
@@ -142,20 +154,20 @@ class Convoy:
                 continue
             try:
                 if projection.lazy and names <= projection.topics:
-                    yield self._of(seat, cast(Sequence[Recorded], events), together)
+                    yield self._of(seat, together)
                 else:
-                    mine = wanted(projection, events)
-                    yield self._of(seat, mine, by_stream(mine))
+                    yield self._of(seat, by_stream(wanted(projection, events)))
             except Exception:
                 self._put_down([seat], until=upto)
 
-    def _of(self, seat: Seat, events: Sequence[Recorded], histories: Histories) -> Work:
-        begin = seat.projection.begin
-        if not events:
+    def _of(self, seat: Seat, histories: Histories) -> Work:
+        begin, go_on = seat.projection.begin, seat.projection.go_on
+        if not histories:
             return Work(seat)
-        if begin is None:
+        if begin is None or go_on is None:
             raise OnItsOwn
-        return Work(seat, events=events) if continued(histories) else Work(seat, begin(histories))
+        new, known = parted(histories)
+        return Work(seat, begin(new) if new else (), known, go_on.wanted(known) if known else ())
 
     async def _advance(self, work: Sequence[Work], upto: int) -> None:
         """Rows and checkpoints in one transaction; whose checkpoint is not here stays behind."""
@@ -180,19 +192,21 @@ class Convoy:
         """The tables whose checkpoints have moved, each with the generation that is live."""
         exchange = self._exchange = self._exchange or await self._connected()
         keys = [(each.seat.projection, each.seat.mark.generation) for each in work]
-        _, answer = await exchange.ask(BEGIN, moving(keys, self._position, upto))
-        live = moved(answer, keys)
-        going = [each for each in work if each.seat.table in live]
-        for each in going:
-            if each.events:
-                await each.seat.projection.project(exchange.connection, each.seat.table, each.events)
-        inserts = [call for each in going for call in each.inserts]
-        await exchange.ask(*inserts, tidings(live, upto), COMMIT)
+        asking = [call for each in work for call in each.asking]
+        _, answer, *rows = await exchange.ask(BEGIN, moving(keys, self._position, upto), *asking)
+        live, found = moved(answer, keys), iter(rows)
+        of_each = [(each, list(islice(found, len(each.wanted)))) for each in work]
+        writing = [call for each, of_it in of_each if each.seat.table in live for call in each.writing(of_it)]
+        await exchange.ask(*writing, tidings(live, upto), COMMIT)
         return live
 
     async def _connected(self) -> Exchange:
         connection = await apart(self._pool)
-        await connection.execute(SETTINGS)
+        try:
+            await connection.execute(SETTINGS)
+        except BaseException:
+            await connection.close()
+            raise
         return Exchange(connection)
 
     async def _hang_up(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -13,9 +13,10 @@ from domain import credit_memo, invoice
 from store.log import Recorded
 from store.schema import REGISTRY
 
-from .histories import Histories, by_stream, continued
+from .change import Change, Found, GoOn, Said, projecting
+from .histories import Histories, continued
 from .opening import append_size
-from .projection import Block, Connection, Poison, Projection, Rows, View, write
+from .projection import Block, Poison, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 LINES_SHOWN_MAX = 500
@@ -45,8 +46,8 @@ CREATE INDEX ON {table} (account_id, posted_position);
 CREATE INDEX ON {table} (invoice_id, posted_position);
 CREATE INDEX ON {table} (posted_position) WHERE balance > 0;
 """
-STORED = "SELECT memo_id, memo FROM {table} WHERE memo_id = ANY(%s)"
-REMOVE = "DELETE FROM {table} WHERE memo_id = ANY(%s)"
+STORED = "SELECT memo_id, memo FROM {table} WHERE memo_id = ANY($1::uuid[])"
+REMOVE = "DELETE FROM {table} WHERE memo_id = ANY($1::uuid[])"
 ROWS = Rows(
     {
         "memo_id": "uuid",
@@ -170,36 +171,22 @@ def _conditions(filter: CreditMemoFilter, parameters: dict[str, object]) -> Iter
 # Rows
 
 
-async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
-    """Every credit memo of the batch, once, as the batch leaves it."""
-    histories = by_stream(batch)
-    stored = await _stored(connection, table, continued(histories))
-    found = [_fold(stored.get(history[0].stream), history) for history in histories]
-    if stored:
-        await connection.execute(REMOVE.format(table=table).encode(), (list(stored),))
-    await write(connection, table, _blocks(found, stored))
-
-
 def begin(histories: Histories) -> Sequence[Block]:
     """Credit memos from their first event on."""
-    return _blocks([_fold(None, history) for history in histories], ())
-
-
-def _blocks(found: Sequence[FoundCreditMemo], before: Container[UUID]) -> Sequence[Block]:
-    new = [each for each in found if each.id not in before]
-    lines = LINES.block((each.id, _encode(each.state.lines[:LINES_SHOWN_MAX])) for each in new)
+    found = [_fold(None, history) for history in histories]
+    lines = LINES.block((each.id, _encode(each.state.lines[:LINES_SHOWN_MAX])) for each in found)
     return ROWS.block(map(_row, found)), lines
 
 
-async def _stored(
-    connection: Connection, table: str, memo_ids: Sequence[UUID]
-) -> Mapping[UUID, FoundCreditMemo]:
-    """Credit memos as the batches before have left them."""
-    if not memo_ids:
-        return {}
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(STORED.format(table=table).encode(), (memo_ids,))
-        return {memo_id: _decode(memo) for memo_id, memo in await cursor.fetchall()}
+def _wanted(histories: Histories) -> Sequence[Said]:
+    return (Said(STORED, [("uuid", continued(histories))]),)
+
+
+def _change(histories: Histories, found: Sequence[Found]) -> Change:
+    """Memos that began before."""
+    stored = {memo_id: _decode(memo) for memo_id, memo in found[0]}
+    left = [_fold(stored.get(history[0].stream), history) for history in histories]
+    return Change((Said(REMOVE, [("uuid", list(stored))]),), (ROWS.block(map(_row, left)),))
 
 
 def _fold(before: FoundCreditMemo | None, history: Sequence[Recorded]) -> FoundCreditMemo:
@@ -243,15 +230,17 @@ def _row(found: FoundCreditMemo) -> tuple[object, ...]:
     )
 
 
+GO_ON = GoOn(_wanted, _change)
 CREDIT_MEMOS = Projection(
     name="credit_memos",
     code=1,
     topics=TOPICS,
     create=CREATE,
     index=INDEX,
-    project=project,
+    project=projecting(begin, GO_ON),
     openings={"CreditMemoPosted": append_size},
     begin=begin,
+    go_on=GO_ON,
     views=(
         View(
             name="credit_memos",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,9 +13,10 @@ from domain import debit_memo
 from store.log import Recorded
 from store.schema import REGISTRY
 
-from .histories import Histories, by_stream, continued
+from .change import Change, Found, GoOn, Said, projecting
+from .histories import Histories, continued
 from .opening import append_size
-from .projection import Block, Connection, Poison, Projection, Rows, View
+from .projection import Block, Poison, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 CREATE = """
@@ -42,8 +43,8 @@ CREATE INDEX ON {table} (status, rank);
 CREATE INDEX ON {table} (order_id, rank) WHERE order_id IS NOT NULL;
 CREATE INDEX ON {table} (invoice_id) WHERE invoice_id IS NOT NULL;
 """
-STORED = "SELECT memo_id, memo FROM {table} WHERE memo_id = ANY(%s)"
-REMOVE = "DELETE FROM {table} WHERE memo_id = ANY(%s)"
+STORED = "SELECT memo_id, memo FROM {table} WHERE memo_id = ANY($1::uuid[])"
+REMOVE = "DELETE FROM {table} WHERE memo_id = ANY($1::uuid[])"
 ROWS = Rows(
     {
         "memo_id": "uuid",
@@ -163,28 +164,20 @@ def _conditions(filter: MemoFilter, parameters: dict[str, object]) -> Iterator[s
 # Rows
 
 
-async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
-    """Every memo of the batch, once, as the batch leaves it."""
-    histories = by_stream(batch)
-    stored = await _stored(connection, table, continued(histories))
-    found = [_fold(stored.get(history[0].stream), history) for history in histories]
-    if stored:
-        await connection.execute(REMOVE.format(table=table).encode(), (list(stored),))
-    await ROWS.write(connection, table, map(_row, found))
-
-
 def begin(histories: Histories) -> Sequence[Block]:
     """Memos from their first event on."""
     return (ROWS.block([_row(_fold(None, history)) for history in histories]),)
 
 
-async def _stored(connection: Connection, table: str, memo_ids: Sequence[UUID]) -> Mapping[UUID, FoundMemo]:
-    """Memos as the batches before have left them."""
-    if not memo_ids:
-        return {}
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(STORED.format(table=table).encode(), (memo_ids,))
-        return {memo_id: _decode(memo) for memo_id, memo in await cursor.fetchall()}
+def _wanted(histories: Histories) -> Sequence[Said]:
+    return (Said(STORED, [("uuid", continued(histories))]),)
+
+
+def _change(histories: Histories, found: Sequence[Found]) -> Change:
+    """Memos that began before."""
+    stored = {memo_id: _decode(memo) for memo_id, memo in found[0]}
+    left = [_fold(stored.get(history[0].stream), history) for history in histories]
+    return Change((Said(REMOVE, [("uuid", list(stored))]),), (ROWS.block(map(_row, left)),))
 
 
 def _fold(before: FoundMemo | None, history: Sequence[Recorded]) -> FoundMemo:
@@ -229,15 +222,17 @@ def _row(found: FoundMemo) -> tuple[object, ...]:
     )
 
 
+GO_ON = GoOn(_wanted, _change)
 DEBIT_MEMOS = Projection(
     name="debit_memos",
     code=1,
     topics=TOPICS,
     create=CREATE,
     index=INDEX,
-    project=project,
+    project=projecting(begin, GO_ON),
     openings={"DebitMemoDrafted": append_size, "DebitMemoUpdated": append_size},
     begin=begin,
+    go_on=GO_ON,
     views=(
         View(
             name="debit_memos",

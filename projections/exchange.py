@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
+from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, Format
 from psycopg.pq.abc import PGconn, PGresult
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
+Rows: TypeAlias = Sequence[tuple[Any, ...]]
 
 
 class Call(NamedTuple):
@@ -32,15 +34,16 @@ class Exchange:
         self.connection = connection
         self._pg = connection.pgconn
         self._names: dict[bytes, bytes] = {}
+        self._transformer = Transformer(connection)
 
-    async def ask(self, *calls: Call) -> Sequence[PGresult]:
-        """What PostgreSQL answers to each; raises its first refusal, after which no more are run."""
+    async def ask(self, *calls: Call) -> Sequence[Rows]:
+        """The rows that PostgreSQL answers to each; raises its first refusal, after which no more are run."""
         self._pg.enter_pipeline_mode()
         new = [self._send(call) for call in calls]
         self._pg.pipeline_sync()
         answers = iter(await _received(self._pg))
         self._pg.exit_pipeline_mode()
-        return [(next(answers), next(answers))[1] if prepared else next(answers) for prepared in new]
+        return [self._rows((next(answers), next(answers))[1] if each else next(answers)) for each in new]
 
     def _send(self, call: Call) -> bool:
         """Whether it had to be prepared, which has an answer of its own."""
@@ -48,8 +51,15 @@ class Exchange:
         if new := name is None:
             name = self._names[call.sql] = b"daybook_%d" % len(self._names)
             self._pg.send_prepare(name, call.sql)
-        self._pg.send_query_prepared(name, call.parameters, [Format.BINARY] * len(call.parameters))
+        formats = [Format.BINARY] * len(call.parameters)
+        self._pg.send_query_prepared(name, call.parameters, formats, Format.BINARY)
         return new
+
+    def _rows(self, result: PGresult) -> Rows:
+        if result.status != ExecStatus.TUPLES_OK:
+            return ()
+        self._transformer.set_pgresult(result)
+        return self._transformer.load_rows(0, result.ntuples, tuple)
 
 
 async def _received(pg: PGconn) -> Sequence[PGresult]:

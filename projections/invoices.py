@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
-from typing import Any, assert_never
+from typing import Any, assert_never, get_args
 from uuid import UUID
 
 import msgspec
 
 from domain import invoice
-from store.log import Recorded
+from store.schema import REGISTRY
 
-from .histories import Histories, by_stream, continued, parted
+from .change import Change, Found, GoOn, Said, projecting
+from .histories import Histories, continued
 from .invoice_filter import EVERY, InvoiceFilter, condition
 from .invoice_rows import LINES_PER_CHUNK, ROWS, Lines, encode_lines, of_lines, opened_row, row
 from .invoice_summary import (
@@ -27,7 +30,7 @@ from .invoice_summary import (
 )
 from .invoice_views import ALL_INVOICES, BY_ACCOUNT
 from .opening import addresses_of, lines_of, opened_of
-from .projection import Block, Connection, Projection, write
+from .projection import Block, Projection
 from .reader import Answer, Page, Reader
 from .stored import StoredInvoice
 
@@ -96,11 +99,11 @@ CREATE INDEX ON {table} (currency, total_with_tax);
 CREATE INDEX ON {table} USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL;
 """
 
-STORED = "SELECT invoice_id, header, addresses FROM {table} WHERE invoice_id = ANY(%s)"
-REMOVE = "DELETE FROM {table} WHERE invoice_id = ANY(%s)"
-REMOVE_LINES = "DELETE FROM {table}_lines WHERE invoice_id = ANY(%s)"
+STORED = "SELECT invoice_id, header, addresses FROM {table} WHERE invoice_id = ANY($1::uuid[])"
+REMOVE = "DELETE FROM {table} WHERE invoice_id = ANY($1::uuid[])"
+REMOVE_LINES = "DELETE FROM {table}_lines WHERE invoice_id = ANY($1::uuid[])"
 STORED_LINES = """
-SELECT invoice_id, body FROM {table}_lines WHERE invoice_id = ANY(%s) ORDER BY invoice_id, chunk
+SELECT invoice_id, body FROM {table}_lines WHERE invoice_id = ANY($1::uuid[]) ORDER BY invoice_id, chunk
 """
 
 FIND = """
@@ -132,6 +135,7 @@ NEWEST = 2**63 - 1
 NO_LIST = b"[]"
 
 _addresses = msgspec.json.Decoder(list[invoice.AddressGroupAssigned]).decode
+LATE = frozenset(name for name, entry in REGISTRY.items() if entry.type in get_args(Late))
 _lines = msgspec.json.Decoder(list[invoice.Line]).decode
 _chunk = itemgetter(2)
 
@@ -318,15 +322,6 @@ def _of(bodies: Sequence[bytes] | None) -> list[invoice.Line]:
 # Rows
 
 
-async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
-    """Every invoice of the batch, once, as the batch leaves it."""
-    new, known = parted(by_stream(batch))
-    if new:
-        await write(connection, table, begin(new))
-    if known:
-        await _go_on(connection, table, known)
-
-
 def begin(histories: Histories) -> Sequence[Block]:
     """Invoices from their first event on."""
     opened, others = opened_of(histories)
@@ -342,16 +337,26 @@ def begin(histories: Histories) -> Sequence[Block]:
     return ROWS.block(rows), of_lines(lines)
 
 
-async def _go_on(connection: Connection, table: str, histories: Histories) -> None:
+def _wanted(histories: Histories) -> Sequence[Said]:
+    """Lines are looked up only where they may change."""
+    late = [each for each in histories if not LATE.isdisjoint([event.name for event in each])]
+    stored = Said(STORED, [("uuid", continued(histories))])
+    return (stored, Said(STORED_LINES, [("uuid", continued(late))])) if late else (stored,)
+
+
+def _change(histories: Histories, found: Sequence[Found]) -> Change:
     """Invoices that began before."""
-    summaries, addresses = await _stored(connection, table, continued(histories))
+    stored, *stored_lines = found
+    summaries = {key: decode(header) for key, header, _ in stored}
+    addresses = {key: addresses for key, _, addresses in stored}
+    before = defaultdict[UUID, list[invoice.Line]](list)
+    for invoice_id, body in chain.from_iterable(stored_lines):
+        before[invoice_id] += _lines(body)
     folded = fold(histories, summaries)
-    before = await _stored_lines(connection, table, [each.summary.id for each in folded if _taxed_late(each)])
     lines = _changed(folded, before.__getitem__)
-    await connection.execute(REMOVE.format(table=table).encode(), (list(summaries),))
-    await connection.execute(REMOVE_LINES.format(table=table).encode(), (list(lines),))
+    removed = Said(REMOVE, [("uuid", list(summaries))]), Said(REMOVE_LINES, [("uuid", list(lines))])
     rows = [row(each, addresses) for each in folded]
-    await write(connection, table, (ROWS.block(rows), of_lines(lines)))
+    return Change(removed, (ROWS.block(rows), of_lines(lines)))
 
 
 def _taxed_late(folded: Folded) -> bool:
@@ -365,19 +370,6 @@ def _changed(folded: Sequence[Folded], before: Callable[[UUID], list[invoice.Lin
         late = lines[each.summary.id] = before(each.summary.id)
         for event in each.late:
             _tax(late, event)
-    return lines
-
-
-async def _stored_lines(
-    connection: Connection, table: str, invoice_ids: Sequence[UUID]
-) -> dict[UUID, list[invoice.Line]]:
-    """Lines as the batches before have left them."""
-    lines: dict[UUID, list[invoice.Line]] = {invoice_id: [] for invoice_id in invoice_ids}
-    if lines:
-        async with connection.cursor(binary=True) as cursor:
-            await cursor.execute(STORED_LINES.format(table=table).encode(), (list(lines),))
-            for invoice_id, body in await cursor.fetchall():
-                lines[invoice_id] += _lines(body)
     return lines
 
 
@@ -398,25 +390,17 @@ def _tax(lines: Sequence[invoice.Line], event: Late) -> None:
             assert_never(event)
 
 
-async def _stored(
-    connection: Connection, table: str, invoice_ids: Sequence[UUID]
-) -> tuple[dict[UUID, InvoiceSummary], dict[UUID, bytes]]:
-    """Invoices as the batches before have left them."""
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(STORED.format(table=table).encode(), (invoice_ids,))
-        rows = await cursor.fetchall()
-    return {key: decode(header) for key, header, _ in rows}, {key: addresses for key, _, addresses in rows}
-
-
+GO_ON = GoOn(_wanted, _change)
 INVOICES = Projection(
     name="invoices",
     code=1,
     topics=TOPICS,
     create=CREATE,
     index=INDEX,
-    project=project,
+    project=projecting(begin, GO_ON),
     openings=OPENINGS,
     lazy=True,
     begin=begin,
+    go_on=GO_ON,
     views=(ALL_INVOICES, BY_ACCOUNT),
 )

@@ -14,9 +14,9 @@ from uuid import UUID
 import msgspec
 
 from domain import invoice
-from store.log import Recorded
 
-from .histories import Histories, by_stream, continued, parted
+from .change import Change, Found, GoOn, Said, projecting
+from .histories import Histories, continued
 from .invoice_summary import (
     OPENINGS,
     TOPICS,
@@ -29,7 +29,7 @@ from .invoice_summary import (
 )
 from .invoices import NEWEST, in_words, page
 from .opening import Opened, opened_of
-from .projection import Block, Connection, Projection, Rows, View, write
+from .projection import Block, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 # Every invoice has a header here, as an update may bring it under an order at any time.
@@ -48,10 +48,10 @@ CREATE TABLE {table}_headers (
 """
 INDEX = ""
 
-STORED = "SELECT invoice_id, line_orders, header FROM {table}_headers WHERE invoice_id = ANY(%s)"
-REMOVE_HEADERS = "DELETE FROM {table}_headers WHERE invoice_id = ANY(%s)"
+STORED = "SELECT invoice_id, line_orders, header FROM {table}_headers WHERE invoice_id = ANY($1::uuid[])"
+REMOVE_HEADERS = "DELETE FROM {table}_headers WHERE invoice_id = ANY($1::uuid[])"
 REMOVE = """
-DELETE FROM {table} AS listed USING unnest(%s::text[], %s::bigint[]) AS gone (order_id, drafted_position)
+DELETE FROM {table} AS listed USING unnest($1::text[], $2::int8[]) AS gone (order_id, drafted_position)
 WHERE listed.order_id = gone.order_id AND listed.drafted_position = gone.drafted_position
 """
 HEADERS = Rows({"invoice_id": "uuid", "line_orders": "bytea", "header": "bytea"}, "_headers")
@@ -121,15 +121,6 @@ class Listed:
         return [(order, summary.drafted_position, summary.id) for order in self.by_header | self.by_lines]
 
 
-async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
-    """Every invoice of the batch, once, as the batch leaves it."""
-    new, known = parted(by_stream(batch))
-    if new:
-        await write(connection, table, begin(new))
-    if known:
-        await _go_on(connection, table, known)
-
-
 def begin(histories: Histories) -> Sequence[Block]:
     """Invoices from their first event on."""
     opened, others = opened_of(histories)
@@ -160,27 +151,25 @@ def _referred(opened: Opened) -> frozenset[str]:
     return frozenset((reference.id,)) if reference is not None and ordered else NONE
 
 
-async def _go_on(connection: Connection, table: str, histories: Histories) -> None:
+def _wanted(histories: Histories) -> Sequence[Said]:
+    return (Said(STORED, [("uuid", continued(histories))]),)
+
+
+def _change(histories: Histories, found: Sequence[Found]) -> Change:
     """Invoices that began before."""
-    stored = await _stored(connection, table, continued(histories))
+    stored = {key: _read(decode(header), _line_orders(orders)) for key, orders, header in found[0]}
     listed = _folded(histories, stored)
-    await connection.execute(REMOVE_HEADERS.format(table=table).encode(), (list(stored),))
     orders, positions = _columns([place for each in stored.values() for place in each.places])
-    await connection.execute(REMOVE.format(table=table).encode(), (orders, positions))
-    await write(connection, table, _of_listed(listed))
+    removed = (
+        Said(REMOVE_HEADERS, [("uuid", list(stored))]),
+        Said(REMOVE, [("text", orders), ("int8", positions)]),
+    )
+    return Change(removed, _of_listed(listed))
 
 
 def _folded(histories: Histories, stored: Mapping[UUID, Listed]) -> list[Listed]:
     folded = fold(histories, {invoice_id: each.summary for invoice_id, each in stored.items()})
     return [_listed(each, stored) for each in folded]
-
-
-async def _stored(connection: Connection, table: str, invoice_ids: Sequence[UUID]) -> dict[UUID, Listed]:
-    """Invoices as the batches before have left them."""
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(STORED.format(table=table).encode(), (invoice_ids,))
-        rows = await cursor.fetchall()
-    return {key: _read(decode(header), _line_orders(line_orders)) for key, line_orders, header in rows}
 
 
 def _read(summary: InvoiceSummary, by_lines: frozenset[str]) -> Listed:
@@ -207,16 +196,18 @@ def _columns(places: Sequence[tuple[str, int, UUID]]) -> tuple[list[str], list[i
     return [order for order, _, _ in places], [position for _, position, _ in places]
 
 
+GO_ON = GoOn(_wanted, _change)
 INVOICES_BY_ORDER = Projection(
     name="invoices_by_order",
     code=1,
     topics=TOPICS,
     create=CREATE,
     index=INDEX,
-    project=project,
+    project=projecting(begin, GO_ON),
     openings=OPENINGS,
     lazy=True,
     begin=begin,
+    go_on=GO_ON,
     views=(
         View(
             name="invoices_by_order",

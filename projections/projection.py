@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
@@ -14,6 +14,9 @@ from store.log import Recorded, Unavailable
 
 from . import binary
 from .exchange import Call
+
+if TYPE_CHECKING:
+    from .change import GoOn
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
@@ -47,7 +50,8 @@ class Projection:
     events, and how to learn how many: `project` is never given a part of an append. A `lazy` one is given
     events that are decoded only when they are asked for more than their place, and must itself refuse what is
     newer than the program. `begin`, where there is one, makes rows of whole histories without a connection:
-    much of a log is then worked through while the database reads and writes.
+    much of a log is then worked through while the database reads and writes. With `go_on`, which says how
+    histories are continued that began before, it follows the log together with others.
 
     So that it can be rebuilt: rows of a stream follow from the events of that stream alone, and each table
     has a primary key. `project` looks nothing up of a stream whose first event is in the batch.
@@ -62,6 +66,7 @@ class Projection:
     openings: Mapping[str, Size] = field(default_factory=dict)
     lazy: bool = False
     begin: Begin | None = None
+    go_on: GoOn | None = None
     views: Sequence[View] = ()
 
     @property

@@ -6,7 +6,7 @@ what is overdue depends on the day of the question.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -17,11 +17,12 @@ from domain import credit_memo, invoice
 from store.log import Recorded
 from store.schema import REGISTRY
 
-from .histories import Histories, by_stream, continued, parted
+from .change import Change, Found, GoOn, Said, projecting
+from .histories import Histories, continued
 from .invoice_filter import Parameters, Today, todays
 from .invoice_summary import OPENINGS
 from .opening import NOTHING, Opened, append_size, shared
-from .projection import Block, Connection, Poison, Projection, Rows, View, write
+from .projection import Block, Poison, Projection, Rows, View
 from .reader import Answer, Reader
 
 # Drafts have a row as well: what they come to is needed once they are posted.
@@ -64,8 +65,8 @@ COLUMNS = {
 }
 ROWS = Rows(COLUMNS)
 _row = attrgetter(*COLUMNS)
-STORED = f"SELECT {', '.join(COLUMNS)} FROM {{table}} WHERE id = ANY(%s)"
-REMOVE = "DELETE FROM {table} WHERE id = ANY(%s)"
+STORED = f"SELECT {', '.join(COLUMNS)} FROM {{table}} WHERE id = ANY($1::uuid[])"
+REMOVE = "DELETE FROM {table} WHERE id = ANY($1::uuid[])"
 INVOICE, CREDIT = "INVOICE", "CREDIT_MEMO"
 
 # What is overdue is so where its legal entity is.
@@ -190,18 +191,6 @@ class Item:
     balance: Decimal
 
 
-async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
-    """Every invoice and credit memo of the batch, once, as the batch leaves it."""
-    new, known = parted(by_stream(batch))
-    if new:
-        await write(connection, table, begin(new))
-    if known:
-        stored = await _stored(connection, table, continued(known))
-        items = [_fold(stored.get(history[0].stream), history) for history in known]
-        await connection.execute(REMOVE.format(table=table).encode(), (list(stored),))
-        await ROWS.write(connection, table, map(_row, items))
-
-
 def begin(histories: Histories) -> Sequence[Block]:
     """Invoices and credit memos from their first event on."""
     return (ROWS.block(map(_row, map(_begun, histories))),)
@@ -234,13 +223,15 @@ def _drafted(opened: Opened) -> Item:
     )
 
 
-async def _stored(connection: Connection, table: str, ids: Sequence[UUID]) -> Mapping[UUID, Item]:
-    if not ids:
-        return {}
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(STORED.format(table=table).encode(), (ids,))
-        items = [Item(*row) for row in await cursor.fetchall()]
-    return {item.id: item for item in items}
+def _wanted(histories: Histories) -> Sequence[Said]:
+    return (Said(STORED, [("uuid", continued(histories))]),)
+
+
+def _change(histories: Histories, found: Sequence[Found]) -> Change:
+    """Invoices and credit memos that began before."""
+    stored = {row[0]: Item(*row) for row in found[0]}
+    items = [_fold(stored.get(history[0].stream), history) for history in histories]
+    return Change((Said(REMOVE, [("uuid", list(stored))]),), (ROWS.block(map(_row, items)),))
 
 
 def _fold(before: Item | None, history: Sequence[Recorded]) -> Item:
@@ -342,16 +333,18 @@ def _credit(before: Item | None, history: Sequence[Recorded]) -> Item:
 
 
 EVENTS = (*invoice.EVENTS, *credit_memo.EVENTS)
+GO_ON = GoOn(_wanted, _change)
 RECEIVABLES = Projection(
     name="receivables",
     code=1,
     topics=frozenset(name for name, entry in REGISTRY.items() if entry.type in EVENTS),
     create=CREATE,
     index=INDEX,
-    project=project,
+    project=projecting(begin, GO_ON),
     openings={**OPENINGS, "CreditMemoPosted": append_size},
     lazy=True,
     begin=begin,
+    go_on=GO_ON,
     views=(
         View(
             name="receivables",

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from store.log import Recorded
 
-from .histories import Histories, by_stream, continued
-from .projection import Block, Connection, Projection, Rows, View
+from .change import Change, Found, GoOn, Said, projecting
+from .histories import Histories, continued
+from .projection import Block, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 CREATE = """
@@ -41,8 +42,8 @@ ROWS = Rows(
     }
 )
 NAMES = ", ".join(ROWS.columns)
-STORED = f"SELECT {NAMES} FROM {{table}} WHERE series_id = ANY(%s)"
-REMOVE = "DELETE FROM {table} WHERE series_id = ANY(%s)"
+STORED = f"SELECT {NAMES} FROM {{table}} WHERE series_id = ANY($1::uuid[])"
+REMOVE = "DELETE FROM {table} WHERE series_id = ANY($1::uuid[])"
 LIST = f"""
 SELECT {NAMES} FROM {{table}} WHERE opened_position > %(after)s ORDER BY opened_position LIMIT %(limit)s
 """
@@ -87,16 +88,6 @@ async def list_(
     )
 
 
-async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
-    """Every series of the batch, once, as the batch leaves it."""
-    histories = by_stream(batch)
-    before = await _stored(connection, table, continued(histories))
-    if before:
-        await connection.execute(REMOVE.format(table=table).encode(), (list(before),))
-    after = [_fold(before.get(history[0].stream), history) for history in histories]
-    await ROWS.write(connection, table, [each.row for each in after])
-
-
 def begin(histories: Histories) -> Sequence[Block]:
     """Series from their first number on."""
     return (ROWS.block([_fold(None, history).row for history in histories]),)
@@ -116,22 +107,27 @@ def _fold(before: SeriesSummary | None, history: Sequence[Recorded]) -> SeriesSu
     )
 
 
-async def _stored(connection: Connection, table: str, touched: Sequence[UUID]) -> dict[UUID, SeriesSummary]:
-    if not touched:
-        return {}
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(STORED.format(table=table).encode(), (touched,))
-        return {row[0]: SeriesSummary(*row) for row in await cursor.fetchall()}
+def _wanted(histories: Histories) -> Sequence[Said]:
+    return (Said(STORED, [("uuid", continued(histories))]),)
 
 
+def _change(histories: Histories, found: Sequence[Found]) -> Change:
+    """Series that began before."""
+    before = {row[0]: SeriesSummary(*row) for row in found[0]}
+    after = [_fold(before.get(history[0].stream), history) for history in histories]
+    return Change((Said(REMOVE, [("uuid", list(before))]),), (ROWS.block([each.row for each in after]),))
+
+
+GO_ON = GoOn(_wanted, _change)
 SERIES = Projection(
     name="series",
     code=1,
     topics=frozenset(("NumberAssigned",)),
     create=CREATE,
     index=INDEX,
-    project=project,
+    project=projecting(begin, GO_ON),
     begin=begin,
+    go_on=GO_ON,
     views=(
         View(
             name="series",

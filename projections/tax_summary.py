@@ -20,10 +20,11 @@ from domain.tax import EstimatedRow
 from store.codec import DATA, DATA_BYTES
 from store.log import Recorded
 
-from .histories import Histories, by_stream, continued, parted
+from .change import Change, Found, GoOn, Said, projecting
+from .histories import Histories, continued
 from .invoice_summary import OPENINGS
 from .opening import ADDRESS, LINE, NOTHING, Opened, shared
-from .projection import Block, Connection, Poison, Projection, Rows, View, write
+from .projection import Block, Poison, Projection, Rows, View
 
 # The state of an invoice is kept beside its rows, as its lines are not at hand when it changes.
 CREATE = """
@@ -78,10 +79,10 @@ ROWS = Rows(
     }
 )
 STATES = Rows({"invoice_id": "uuid", "state": "bytea"}, "_invoices")
-STORED = "SELECT invoice_id, state FROM {table}_invoices WHERE invoice_id = ANY(%s)"
+STORED = "SELECT invoice_id, state FROM {table}_invoices WHERE invoice_id = ANY($1::uuid[])"
 REMOVE = (
-    "DELETE FROM {table} WHERE invoice_id = ANY(%s)",
-    "DELETE FROM {table}_invoices WHERE invoice_id = ANY(%s)",
+    "DELETE FROM {table} WHERE invoice_id = ANY($1::uuid[])",
+    "DELETE FROM {table}_invoices WHERE invoice_id = ANY($1::uuid[])",
 )
 
 
@@ -156,19 +157,6 @@ _taxes = msgspec.json.Decoder(Imported).decode
 # Rows
 
 
-async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
-    """Every invoice of the batch, once, as the batch leaves it."""
-    new, known = parted(by_stream(batch))
-    if new:
-        await write(connection, table, begin(new))
-    if known:
-        stored = await _stored(connection, table, continued(known))
-        taxed = {history[0].stream: _fold(stored.get(history[0].stream), history) for history in known}
-        for remove in REMOVE:
-            await connection.execute(remove.format(table=table).encode(), (list(stored),))
-        await write(connection, table, _blocks(taxed))
-
-
 def begin(histories: Histories) -> Sequence[Block]:
     """Invoices from their first event on."""
     return _blocks({history[0].stream: _first(history) for history in histories})
@@ -222,12 +210,16 @@ def _take(taxed: Taxed, name: str, data: bytes) -> None:
         raise ValueError("not a finite number")
 
 
-async def _stored(connection: Connection, table: str, ids: Sequence[UUID]) -> Mapping[UUID, Taxed]:
-    if not ids:
-        return {}
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(STORED.format(table=table).encode(), (ids,))
-        return {invoice_id: _decode(state) for invoice_id, state in await cursor.fetchall()}
+def _wanted(histories: Histories) -> Sequence[Said]:
+    return (Said(STORED, [("uuid", continued(histories))]),)
+
+
+def _change(histories: Histories, found: Sequence[Found]) -> Change:
+    """Invoices that began before."""
+    stored = {invoice_id: _decode(state) for invoice_id, state in found[0]}
+    gone = [("uuid", list(stored))]
+    taxed = {history[0].stream: _fold(stored.get(history[0].stream), history) for history in histories}
+    return Change([Said(each, gone) for each in REMOVE], _blocks(taxed))
 
 
 def _fold(taxed: Taxed | None, history: Iterable[Recorded]) -> Taxed:
@@ -334,6 +326,7 @@ def _rows(invoice_id: UUID, taxed: Taxed) -> Iterable[tuple[object, ...]]:
         yield (*head, *rest, taxed.currency, counts[alike], taxable, exempt, amount)
 
 
+GO_ON = GoOn(_wanted, _change)
 TAX_SUMMARY = Projection(
     name="tax_summary",
     code=1,
@@ -352,10 +345,11 @@ TAX_SUMMARY = Projection(
     ),
     create=CREATE,
     index=INDEX,
-    project=project,
+    project=projecting(begin, GO_ON),
     openings=OPENINGS,
     lazy=True,
     begin=begin,
+    go_on=GO_ON,
     views=(
         View(
             name="tax_summary",

@@ -10,10 +10,11 @@ from uuid import UUID
 from domain import invoice
 from store.log import Recorded
 
-from .histories import Histories
+from .change import Change, Found, GoOn, Said, projecting
+from .histories import Histories, continued
 from .invoice_summary import OPENINGS
 from .opening import DRAFTED, TODAY
-from .projection import Block, Connection, Projection, Rows, View
+from .projection import Block, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
 CALLERS_OWN = timedelta(seconds=10)  # while whoever asked may still be at it
@@ -56,8 +57,8 @@ ROWS = Rows(
     }
 )
 NAMES = ", ".join(ROWS.columns)
-STORED = f"SELECT {NAMES} FROM {{table}} WHERE invoice_id = ANY(%s)"
-REMOVE = "DELETE FROM {table} WHERE invoice_id = ANY(%s)"
+STORED = f"SELECT {NAMES} FROM {{table}} WHERE invoice_id = ANY($1::uuid[])"
+REMOVE = "DELETE FROM {table} WHERE invoice_id = ANY($1::uuid[])"
 LIST = (
     f"SELECT {NAMES} FROM {{table}} WHERE asked_position > %(after)s ORDER BY asked_position LIMIT %(limit)s"
 )
@@ -129,18 +130,6 @@ async def due(reader: Reader, now: datetime, size: int) -> tuple[Unfinished, ...
 # Rows
 
 
-async def project(connection: Connection, table: str, batch: Sequence[Recorded]) -> None:
-    """Every invoice of the batch, once, as the batch leaves it."""
-    batch = [each for each in batch if not _asks_nothing(each)]
-    before = await _stored(connection, table, {each.stream for each in batch if each.version > 1})
-    after = _followed(before, batch)
-    touched = {key[0] for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-    if gone := touched & {key[0] for key in before}:
-        await connection.execute(REMOVE.format(table=table).encode(), (list(gone),))
-    if new := [row.row for key, row in after.items() if key[0] in touched]:
-        await ROWS.write(connection, table, new)
-
-
 def begin(histories: Histories) -> Sequence[Block]:
     """Invoices from their first event on."""
     batch = (each for history in histories for each in history if not _asks_nothing(each))
@@ -168,12 +157,18 @@ def _followed(before: Mapping[Key, Unfinished], batch: Iterable[Recorded]) -> di
     return after
 
 
-async def _stored(connection: Connection, table: str, touched: set[UUID]) -> dict[Key, Unfinished]:
-    if not touched:
-        return {}
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(STORED.format(table=table).encode(), (list(touched),))
-        return {row[:2]: Unfinished(*row) for row in await cursor.fetchall()}
+def _wanted(histories: Histories) -> Sequence[Said]:
+    return (Said(STORED, [("uuid", continued(histories))]),)
+
+
+def _change(histories: Histories, found: Sequence[Found]) -> Change:
+    """Invoices that began before; most of what happens to them leaves nothing here, and found nothing."""
+    before = {row[:2]: Unfinished(*row) for row in found[0]}
+    after = _followed(before, [each for history in histories for each in history])
+    touched = {key[0] for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    gone = touched & {key[0] for key in before}
+    removed = [Said(REMOVE, [("uuid", list(gone))])] if gone else []
+    return Change(removed, (ROWS.block([each.row for key, each in after.items() if key[0] in touched]),))
 
 
 def follow(before: Unfinished | None, recorded: Recorded) -> Unfinished | None:
@@ -282,16 +277,18 @@ TOPICS = frozenset(
         "TaxVoided",
     )
 )
+GO_ON = GoOn(_wanted, _change)
 UNFINISHED_WORK = Projection(
     name="unfinished_work",
     code=2,
     topics=TOPICS,
     create=CREATE,
     index=INDEX,
-    project=project,
+    project=projecting(begin, GO_ON),
     openings=OPENINGS,
     lazy=True,
     begin=begin,
+    go_on=GO_ON,
     views=(
         View(
             name="unfinished_work",
