@@ -94,6 +94,24 @@ class Kept(dict[Any, bytes]):
         return encoded
 
 
+class KeptByText(dict[str, bytes]):
+    """The same of amounts, by their text: those that are equal need not have the same zeros.
+
+    What is nothing comes again, and so do rates.
+    """
+
+    def encode(self, value: Decimal | None) -> bytes:
+        if value is None:
+            return NULL
+        text = str(value)
+        encoded = self.get(text)
+        if encoded is None:
+            encoded = _decimal(value)
+            if len(self) < KEPT_MAX and len(encoded) <= KEPT_BYTES_MAX:
+                self[text] = encoded
+        return encoded
+
+
 ENCODE: Mapping[str, Encode] = {
     "bytea": _bytes,
     "text": _text,
@@ -122,7 +140,13 @@ OFTEN_ALIKE = frozenset(("text", "date"))
 
 
 def encoders(types: Iterable[str]) -> Sequence[Encode]:
-    return [Kept(ENCODE[each]).__getitem__ if each in OFTEN_ALIKE else ENCODE[each] for each in types]
+    return [_kept(each) for each in types]
+
+
+def _kept(type_: str) -> Encode:
+    if type_ == "numeric":
+        return KeptByText().encode
+    return Kept(ENCODE[type_]).__getitem__ if type_ in OFTEN_ALIKE else ENCODE[type_]
 
 
 def rows(encode: Sequence[Encode], values: Iterable[Sequence[object]]) -> bytes:

@@ -190,14 +190,14 @@ class Whole:
 
 def _ends(events: Sequence[Fed], openings: Mapping[str, Size], known: Collection[str]) -> Iterator[int]:
     """How many events make a batch in which nothing is half: one number for each such place."""
-    open_: dict[UUID, int] = {}  # streams in the middle of an append, and its last version
+    open_: dict[int, int] = {}  # streams in the middle of an append, and its last version
     for count, event in enumerate(events, 1):
         if event.name not in known:
             raise Poison(event.position, event.name, f"{event.name} is newer than this program")
         if (size := openings.get(event.name)) is not None:
             event.size = event.size or size(cast(Recorded, event))
-            open_[event.stream] = event.version + event.size - 1
-        if open_ and event.version >= open_.get(event.stream, NEVER):
-            del open_[event.stream]
+            open_[event.stream.int] = event.version + event.size - 1
+        if open_ and event.version >= open_.get(event.stream.int, NEVER):
+            del open_[event.stream.int]
         if not open_:
             yield count
