@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, cast
@@ -29,6 +29,7 @@ from .pool import apart
 from .projection import LOST, Block, Pool, Projection, Size
 
 POLL_SECONDS = 1.0  # looks at the log even when nobody calls
+LATE_SECONDS_MAX = 0.05  # for who is one stop behind
 BATCH_SECONDS_MAX = 60.0  # one batch, with its commit
 APPENDS_MAX = 1 << 30  # in a batch: no limit but the events'
 NOTHING = Change((), ())
@@ -100,12 +101,25 @@ class Convoy:
         self._position = 0  # of everybody on board
         self._under_way = False
         self._boarded = asyncio.Event()
+        self._coming: set[str] = set()  # who is on the way to the next stop alone
+        self._arrived = asyncio.Event()
         self._looked = 0.0  # at the checkpoints, by the loop's clock
         self._exchange: Exchange | None = None
 
     def takes(self, position: int) -> bool:
         """Whether somebody who stands there may board."""
         return not self._under_way and (not self._seats or self._position == position)
+
+    @contextmanager
+    def awaiting(self, projection: Projection, position: int) -> Iterator[None]:
+        """Somebody goes on alone; from where the convoy has just left, it is waited for at the next stop."""
+        if self._under_way and self._position == position and projection.go_on is not None:
+            self._coming.add(projection.name)
+        try:
+            yield
+        finally:
+            self._coming.discard(projection.name)
+            self._arrived.set()
 
     def board(self, seat: Seat) -> None:
         self._position = seat.mark.position
@@ -117,11 +131,21 @@ class Convoy:
             while not self._stopping.is_set():
                 self._boarded.clear()
                 if self._seats:
+                    await self._wait_for_the_late()
                     await self._step()
                 else:
                     await rest(_until(self._boarded), self._stopping)
         finally:
             await self._hang_up()
+
+    async def _wait_for_the_late(self) -> None:
+        """Who is one stop behind would never get on board of a convoy that does not pause."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LATE_SECONDS_MAX):
+                while self._coming and not self._stopping.is_set():
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        self._coming.clear()
 
     async def _step(self) -> None:
         """Go on by one batch, or wait until there is one; nobody stays on board whom that does not suit."""

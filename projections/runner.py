@@ -179,7 +179,8 @@ class _Follower:
         appends = min(self._appends, len(batch.ends))
         try:
             events, upto = batch.upto(appends)
-            self._mark = await self._advance(since, wanted(self.projection, events), upto)
+            with self._convoy.awaiting(self.projection, since.position):
+                self._mark = await self._advance(since, wanted(self.projection, events), upto)
         except Stale as stale:
             self._mark = None
             self._logger.info("another runner was faster", because=str(stale))

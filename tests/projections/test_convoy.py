@@ -66,6 +66,24 @@ async def test_who_stand_together_go_on_in_one_transaction(book: Book) -> None:
         ) == [(4,)]
 
 
+async def test_who_is_one_stop_behind_gets_on_board_of_a_convoy_that_does_not_pause(book: Book) -> None:
+    await prepare(book.pool, MODELS)
+    position = 0
+    for _ in range(40):
+        position = await book.write(uuid4(), 0, *draft())
+    told: list[list[str]] = []
+    async with await psycopg.AsyncConnection.connect(book.database.app_dsn, autocommit=True) as listening:
+        await listening.execute(f"LISTEN {checkpoint.CHANNEL}".encode())
+        async with book.running(batch=3, projections=MODELS):  # one draft at a time, and always more to come
+            await reached(book, position, *MODELS)
+        async for notify in listening.notifies(timeout=0.1):
+            *tables, at = notify.payload.split(" ")
+            if int(at) < position:
+                told.append(tables)
+    together = [each for each in told if len(each) == len(MODELS)]
+    assert len(together) > 0.8 * len(told)
+
+
 async def test_who_is_held_is_not_waited_for_and_rejoins(book: Book) -> None:
     others = [each for each in MODELS if each is not RECEIVABLES]
     async with following(book):
