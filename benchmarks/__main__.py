@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -67,10 +67,19 @@ def run(plan: Plan, soak_minutes: float = 0.0) -> tuple[list[Goal], list[str], s
             try:
                 rows += measure()
             except Exception as error:  # what has been measured by now is told all the same
-                failed.append(f"{what} ({type(error).__name__}: {error})")
+                failed.append(f"{what} ({'; '.join(dict.fromkeys(_faults(error)))})")
             _say(what)
         told = report.report(results, plan, postgres.version(), whole, rows, more)
         return rows, failed, told + "".join(f"\nNot measured: {each}.\n" for each in failed)
+
+
+def _faults(error: BaseException) -> Iterator[str]:
+    """What went wrong, of those that went wrong together each for itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _faults(each)
+    else:
+        yield f"{type(error).__name__}: {error}"
 
 
 def _apart(
