@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn
+from psycopg.sql import Literal
 
 from store.log import Recorded
 
@@ -42,10 +43,11 @@ BOUNDARY = """
 SELECT originator_id FROM daybook.events WHERE originator_id > %s
 ORDER BY originator_id, originator_version OFFSET %s LIMIT 1
 """
-# The state stands last: it is what is left of the row.
+# The state stands last: it is what is left of the row. Of an event that nobody wants only its place is read.
 EVENTS = """
 COPY (
-    SELECT originator_id, originator_version, notification_id, topic, text.body, state
+    SELECT originator_id, originator_version, notification_id, topic,
+        CASE WHEN {wanted} THEN text.body END, CASE WHEN {wanted} THEN state ELSE '' END
     FROM daybook.events
     LEFT JOIN (
         SELECT stream, version, body FROM daybook.personal WHERE stream > '{after}' AND stream <= '{last}'
@@ -158,7 +160,7 @@ class Part:
 async def parts(source: Source, projection: Projection, after: UUID, batch: int) -> AsyncGenerator[Part]:
     """All histories after a stream. A very long one is cut between two appends."""
     stream, blocks, events, count = after, list[Packed](), list[Fed](), 0
-    async with contextlib.aclosing(histories(source, after)) as found:
+    async with contextlib.aclosing(histories(source, projection.topics, after)) as found:
         async for those, whole in found:
             stream = those[-1][-1].stream
             count += sum(map(len, those))
@@ -195,7 +197,7 @@ def _last_end(whole: Whole) -> int:
 Histories = tuple[list[list[Fed]], bool]
 
 
-async def histories(source: Source, after: UUID) -> AsyncGenerator[Histories]:
+async def histories(source: Source, topics: Collection[str], after: UUID) -> AsyncGenerator[Histories]:
     """Every stream with its events, in the order of their ids, some at a time; of a very long one a piece.
 
     A piece is told by False, unless it is the last one.
@@ -204,7 +206,7 @@ async def histories(source: Source, after: UUID) -> AsyncGenerator[Histories]:
         last = await _boundary(looking, after)
         while after < END:
             following = asyncio.ensure_future(_boundary(looking, last))
-            async with contextlib.aclosing(_slice(reading, source, after, last)) as found:
+            async with contextlib.aclosing(_slice(reading, source, topics, after, last)) as found:
                 async for those in found:
                     yield those
             after, last = last, await following
@@ -228,8 +230,11 @@ async def _boundary(connection: Connection, after: UUID) -> UUID:
     return row[0] if row else END
 
 
-async def _slice(reading: Connection, source: Source, after: UUID, last: UUID) -> AsyncGenerator[Histories]:
-    sql = EVENTS.format(after=after, last=last, upto=source.upto)
+async def _slice(
+    reading: Connection, source: Source, topics: Collection[str], after: UUID, last: UUID
+) -> AsyncGenerator[Histories]:
+    of_topics = f"topic IN ({', '.join(Literal(topic).as_string() for topic in sorted(topics))})"
+    sql = EVENTS.format(wanted=of_topics, after=after, last=last, upto=source.upto)
     names = {name.encode(): name for name in source.known}
     history = list[Fed]()  # of the stream whose end has not come yet
     async with contextlib.aclosing(_copied(reading, sql)) as chunks:
