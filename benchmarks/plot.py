@@ -55,7 +55,7 @@ def draw_growth(rates: Mapping[str, Sequence[float]], events: Sequence[int], pat
         axes.axhline(0.8, color="black", linestyle=":")
         axes.set_xlabel("million events in the log")
         axes.set_ylabel("of the rate of the smallest log")
-        axes.legend(loc="lower left")
+        axes.legend(loc="upper left")
 
 
 def _reached(goal: Goal, value: float) -> float:
