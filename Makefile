@@ -69,7 +69,7 @@ $(TOOLS)/.installed: protos/tools.txt
 	@$(TOOLS)/bin/python -m pip install -q --only-binary :all: -r protos/tools.txt
 	@touch $@
 
-bench: install $(VENV)/.drawing ## the service beside its ceiling and its peers, into benchmarks/README.md: a quarter of an hour
+bench: install $(VENV)/.drawing ## the service beside its ceiling and its peers, into benchmarks/README.md: 22 minutes
 	@$(BIN)/python -m benchmarks --keep $(ARGS)
 
 bench-short: install ## the same within three minutes, printed only

@@ -1,4 +1,4 @@
-"""What is measured: in three minutes, or in a quarter of an hour."""
+"""What is measured: in three minutes, or in 22."""
 
 from __future__ import annotations
 
