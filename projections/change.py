@@ -15,7 +15,7 @@ from store.log import Recorded
 
 from . import binary
 from .exchange import Call
-from .histories import Histories, by_stream, parted
+from .histories import Histories, by_stream, continued, parted
 from .projection import Begin, Block, Connection, Project, write
 
 Found: TypeAlias = Sequence[tuple[Any, ...]]
@@ -53,6 +53,11 @@ class GoOn:
 
     wanted: Callable[[Histories], Sequence[Said]]
     change: Callable[[Histories, Sequence[Found]], Change]
+
+
+def of_streams(sql: str) -> Callable[[Histories], Sequence[Said]]:
+    """What such a statement finds of all streams that began before."""
+    return lambda histories: (Said(sql, [("uuid", continued(histories))]),)
 
 
 def projecting(begin: Begin, go_on: GoOn) -> Project:

@@ -13,8 +13,8 @@ from domain import credit_memo, invoice
 from store.log import Recorded
 from store.schema import REGISTRY
 
-from .change import Change, Found, GoOn, Said, projecting
-from .histories import Histories, continued
+from .change import Change, Found, GoOn, Said, of_streams, projecting
+from .histories import Histories
 from .opening import append_size
 from .projection import Block, Poison, Projection, Rows, View
 from .reader import Answer, Page, Reader
@@ -178,10 +178,6 @@ def begin(histories: Histories) -> Sequence[Block]:
     return ROWS.block(map(_row, found)), lines
 
 
-def _wanted(histories: Histories) -> Sequence[Said]:
-    return (Said(STORED, [("uuid", continued(histories))]),)
-
-
 def _change(histories: Histories, found: Sequence[Found]) -> Change:
     """Memos that began before."""
     stored = {memo_id: _decode(memo) for memo_id, memo in found[0]}
@@ -230,7 +226,7 @@ def _row(found: FoundCreditMemo) -> tuple[object, ...]:
     )
 
 
-GO_ON = GoOn(_wanted, _change)
+GO_ON = GoOn(of_streams(STORED), _change)
 CREDIT_MEMOS = Projection(
     name="credit_memos",
     code=1,

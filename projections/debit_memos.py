@@ -13,8 +13,8 @@ from domain import debit_memo
 from store.log import Recorded
 from store.schema import REGISTRY
 
-from .change import Change, Found, GoOn, Said, projecting
-from .histories import Histories, continued
+from .change import Change, Found, GoOn, Said, of_streams, projecting
+from .histories import Histories
 from .opening import append_size
 from .projection import Block, Poison, Projection, Rows, View
 from .reader import Answer, Page, Reader
@@ -169,10 +169,6 @@ def begin(histories: Histories) -> Sequence[Block]:
     return (ROWS.block([_row(_fold(None, history)) for history in histories]),)
 
 
-def _wanted(histories: Histories) -> Sequence[Said]:
-    return (Said(STORED, [("uuid", continued(histories))]),)
-
-
 def _change(histories: Histories, found: Sequence[Found]) -> Change:
     """Memos that began before."""
     stored = {memo_id: _decode(memo) for memo_id, memo in found[0]}
@@ -222,7 +218,7 @@ def _row(found: FoundMemo) -> tuple[object, ...]:
     )
 
 
-GO_ON = GoOn(_wanted, _change)
+GO_ON = GoOn(of_streams(STORED), _change)
 DEBIT_MEMOS = Projection(
     name="debit_memos",
     code=1,

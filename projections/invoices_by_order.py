@@ -15,8 +15,8 @@ import msgspec
 
 from domain import invoice
 
-from .change import Change, Found, GoOn, Said, projecting
-from .histories import Histories, continued
+from .change import Change, Found, GoOn, Said, of_streams, projecting
+from .histories import Histories
 from .invoice_summary import (
     OPENINGS,
     TOPICS,
@@ -151,10 +151,6 @@ def _referred(opened: Opened) -> frozenset[str]:
     return frozenset((reference.id,)) if reference is not None and ordered else NONE
 
 
-def _wanted(histories: Histories) -> Sequence[Said]:
-    return (Said(STORED, [("uuid", continued(histories))]),)
-
-
 def _change(histories: Histories, found: Sequence[Found]) -> Change:
     """Invoices that began before."""
     stored = {key: _read(decode(header), _line_orders(orders)) for key, orders, header in found[0]}
@@ -196,7 +192,7 @@ def _columns(places: Sequence[tuple[str, int, UUID]]) -> tuple[list[str], list[i
     return [order for order, _, _ in places], [position for _, position, _ in places]
 
 
-GO_ON = GoOn(_wanted, _change)
+GO_ON = GoOn(of_streams(STORED), _change)
 INVOICES_BY_ORDER = Projection(
     name="invoices_by_order",
     code=1,

@@ -17,8 +17,8 @@ from domain import credit_memo, invoice
 from store.log import Recorded
 from store.schema import REGISTRY
 
-from .change import Change, Found, GoOn, Said, projecting
-from .histories import Histories, continued
+from .change import Change, Found, GoOn, Said, of_streams, projecting
+from .histories import Histories
 from .invoice_filter import Parameters, Today, todays
 from .invoice_summary import OPENINGS
 from .opening import NOTHING, Opened, append_size, shared
@@ -223,10 +223,6 @@ def _drafted(opened: Opened) -> Item:
     )
 
 
-def _wanted(histories: Histories) -> Sequence[Said]:
-    return (Said(STORED, [("uuid", continued(histories))]),)
-
-
 def _change(histories: Histories, found: Sequence[Found]) -> Change:
     """Invoices and credit memos that began before."""
     stored = {row[0]: Item(*row) for row in found[0]}
@@ -333,7 +329,7 @@ def _credit(before: Item | None, history: Sequence[Recorded]) -> Item:
 
 
 EVENTS = (*invoice.EVENTS, *credit_memo.EVENTS)
-GO_ON = GoOn(_wanted, _change)
+GO_ON = GoOn(of_streams(STORED), _change)
 RECEIVABLES = Projection(
     name="receivables",
     code=1,

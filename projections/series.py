@@ -9,8 +9,8 @@ from uuid import UUID
 
 from store.log import Recorded
 
-from .change import Change, Found, GoOn, Said, projecting
-from .histories import Histories, continued
+from .change import Change, Found, GoOn, Said, of_streams, projecting
+from .histories import Histories
 from .projection import Block, Projection, Rows, View
 from .reader import Answer, Page, Reader
 
@@ -107,10 +107,6 @@ def _fold(before: SeriesSummary | None, history: Sequence[Recorded]) -> SeriesSu
     )
 
 
-def _wanted(histories: Histories) -> Sequence[Said]:
-    return (Said(STORED, [("uuid", continued(histories))]),)
-
-
 def _change(histories: Histories, found: Sequence[Found]) -> Change:
     """Series that began before."""
     before = {row[0]: SeriesSummary(*row) for row in found[0]}
@@ -118,7 +114,7 @@ def _change(histories: Histories, found: Sequence[Found]) -> Change:
     return Change((Said(REMOVE, [("uuid", list(before))]),), (ROWS.block([each.row for each in after]),))
 
 
-GO_ON = GoOn(_wanted, _change)
+GO_ON = GoOn(of_streams(STORED), _change)
 SERIES = Projection(
     name="series",
     code=1,

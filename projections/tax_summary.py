@@ -20,8 +20,8 @@ from domain.tax import EstimatedRow
 from store.codec import DATA, DATA_BYTES
 from store.log import Recorded
 
-from .change import Change, Found, GoOn, Said, projecting
-from .histories import Histories, continued
+from .change import Change, Found, GoOn, Said, of_streams, projecting
+from .histories import Histories
 from .invoice_summary import OPENINGS
 from .opening import ADDRESS, LINE, NOTHING, Opened, shared
 from .projection import Block, Poison, Projection, Rows, View
@@ -210,10 +210,6 @@ def _take(taxed: Taxed, name: str, data: bytes) -> None:
         raise ValueError("not a finite number")
 
 
-def _wanted(histories: Histories) -> Sequence[Said]:
-    return (Said(STORED, [("uuid", continued(histories))]),)
-
-
 def _change(histories: Histories, found: Sequence[Found]) -> Change:
     """Invoices that began before."""
     stored = {invoice_id: _decode(state) for invoice_id, state in found[0]}
@@ -326,7 +322,7 @@ def _rows(invoice_id: UUID, taxed: Taxed) -> Iterable[tuple[object, ...]]:
         yield (*head, *rest, taxed.currency, counts[alike], taxable, exempt, amount)
 
 
-GO_ON = GoOn(_wanted, _change)
+GO_ON = GoOn(of_streams(STORED), _change)
 TAX_SUMMARY = Projection(
     name="tax_summary",
     code=1,

@@ -10,8 +10,8 @@ from uuid import UUID
 from domain import invoice
 from store.log import Recorded
 
-from .change import Change, Found, GoOn, Said, projecting
-from .histories import Histories, continued
+from .change import Change, Found, GoOn, Said, of_streams, projecting
+from .histories import Histories
 from .invoice_summary import OPENINGS
 from .opening import DRAFTED, TODAY
 from .projection import Block, Projection, Rows, View
@@ -157,10 +157,6 @@ def _followed(before: Mapping[Key, Unfinished], batch: Iterable[Recorded]) -> di
     return after
 
 
-def _wanted(histories: Histories) -> Sequence[Said]:
-    return (Said(STORED, [("uuid", continued(histories))]),)
-
-
 def _change(histories: Histories, found: Sequence[Found]) -> Change:
     """Invoices that began before; most of what happens to them leaves nothing here, and found nothing."""
     before = {row[:2]: Unfinished(*row) for row in found[0]}
@@ -277,7 +273,7 @@ TOPICS = frozenset(
         "TaxVoided",
     )
 )
-GO_ON = GoOn(_wanted, _change)
+GO_ON = GoOn(of_streams(STORED), _change)
 UNFINISHED_WORK = Projection(
     name="unfinished_work",
     code=2,
